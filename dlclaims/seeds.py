@@ -54,9 +54,10 @@ class Seeds:
 
     def entropy(self, seed: int, stream: str) -> int:
         """Return the 128-bit entropy of one stream of one seed."""
-        if stream.split("/")[0] not in STREAMS:
+        head, *part = stream.split("/", 1)
+        if head not in STREAMS:
             raise ValueError(f"a stream is one of {', '.join(STREAMS)}, got {stream!r}")
-        name = dict(self.renamed).get(stream, stream)
+        name = "/".join([dict(self.renamed).get(head, head), *part])
         address = f"{MASTER}|{self.study}|{seed}|{name}"
         return int.from_bytes(hashlib.sha256(address.encode()).digest()[:16], "big")
 
