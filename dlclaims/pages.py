@@ -1,0 +1,369 @@
+"""What a page is, and how pages are found, loaded and checked.
+
+A page is a module in a folder of pages: ``vanishing_gradient.py`` is the page
+``vanishing-gradient``. Its title is the first line of its docstring, and it defines
+``PAGE``. Importing a page must be cheap: ``dlclaims list`` imports all of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from dlclaims.claims import Claim, Criterion, Levels, levels
+from dlclaims.errors import PageError, UsageError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from dlclaims.seeds import Seeds
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One point of a study's grid.
+
+    `learning_rates` is empty for a study without tuning; the tuning stage passes the
+    whole grid of rates, the evaluation stage the one that was chosen.
+    """
+
+    factors: Levels
+    learning_rates: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "-".join(str(level) for _, level in self.factors)
+
+    def __getitem__(self, factor: str) -> Any:
+        return dict(self.factors)[factor]
+
+    def matches(self, where: Levels) -> bool:
+        own = dict(self.factors)
+        return all(name in own and own[name] == level for name, level in where)
+
+
+def grid(**factors: Sequence[Any]) -> tuple[Variant, ...]:
+    """Return all combinations of factor levels, the last factor running fastest."""
+    names = tuple(factors)
+    return tuple(
+        Variant(tuple(zip(names, combination, strict=True)))
+        for combination in itertools.product(*factors.values())
+    )
+
+
+def tidy(axes: Mapping[str, Iterable[Any]], **columns: Any) -> pd.DataFrame:
+    """Return a long table of arrays over named axes.
+
+    Parameters
+    ----------
+    axes : mapping of str to sequence
+        Names and levels of the axes, outermost first, e.g.
+        ``{"seed": seeds, "layer": range(1, depth + 1)}``.
+    **columns : array_like
+        Each broadcast to the axes' shape; one becomes one column.
+    """
+    import numpy as np
+    import pandas as pd
+
+    index = pd.MultiIndex.from_product(
+        [list(a) for a in axes.values()], names=list(axes)
+    )
+    shape = tuple(len(level) for level in map(list, axes.values()))
+    data = {
+        name: np.broadcast_to(value, shape).ravel() for name, value in columns.items()
+    }
+    return pd.DataFrame(data, index=index).reset_index()
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The learning-rate stage of a study: one grid of rates for every variant.
+
+    Parameters
+    ----------
+    rates : tuple of float
+        Ascending.
+    choose : str
+        The column, measured on validation data, that is largest at the best rate.
+    trains_above : float
+        An arm that stays below at every rate is "untrainable within the grid".
+    seeds : int
+        Tuning seeds; disjoint from all evaluation seeds.
+    """
+
+    rates: tuple[float, ...]
+    choose: str
+    trains_above: float
+    seeds: int = 2
+
+
+@dataclass(frozen=True)
+class Study:
+    """One design on a page.
+
+    Parameters
+    ----------
+    name, title : str
+    measure : callable
+        ``measure(variant, seeds)`` returns a tidy table with a ``seed`` column, for
+        all seeds at once; with ``learning_rate`` too when the study is tuned, and with
+        ``status`` (``ok`` or ``diverged``) when replicas can diverge.
+    standard, smoke : tuple of Variant
+        The grids of these profiles; `quick` and `full` default to `standard`.
+    predict : callable or None
+        ``predict(variant)`` returns the same table from theory, without ``seed``.
+    tuning : Tuning or None
+    sampling : str
+        ``paired``: seeds as the profile says; ``rate``: its larger number for success
+        rates; ``exact``: three seeds in every profile.
+    diverged : mapping of str to float
+        The registered score of a diverged replica, by column.
+    controls : tuple of Criterion
+        Sanity checks: when one does not hold, no claim on this study gets a verdict.
+    data : tuple of str
+        Names of the data sets, for the registration digest.
+    block : int
+        Seeds in a cell.
+    """
+
+    name: str
+    title: str
+    measure: Callable[[Variant, Seeds], pd.DataFrame]
+    standard: tuple[Variant, ...]
+    smoke: tuple[Variant, ...]
+    quick: tuple[Variant, ...] = ()
+    full: tuple[Variant, ...] = ()
+    predict: Callable[[Variant], pd.DataFrame] | None = None
+    tuning: Tuning | None = None
+    sampling: Literal["paired", "rate", "exact"] = "paired"
+    diverged: Levels = ()
+    controls: tuple[Criterion, ...] = ()
+    data: tuple[str, ...] = ()
+    block: int = 16
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "diverged", levels(self.diverged))
+
+    def variants(self, profile: str) -> tuple[Variant, ...]:
+        return getattr(self, profile) or self.standard
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing of one study's table.
+
+    `draw` takes the table and an axes. The table holds the measured rows of all
+    replicas (``source`` is ``measured``) and the predicted ones (``source`` is
+    ``theory``, ``seed`` is missing), with the columns ``study``, ``variant`` and one
+    for each factor. `reading` tells in two sentences how to read the figure.
+    """
+
+    name: str
+    study: str
+    title: str
+    draw: Callable[[pd.DataFrame, Axes], None]
+    reading: str
+    where: Levels = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", levels(self.where))
+
+
+@dataclass(frozen=True)
+class Card:
+    """What to answer in an interview, as far as the evidence goes.
+
+    ``{claim-id/criterion}`` in a sentence is replaced by that criterion's measured
+    effect with its interval; numbers are never typed. The claims named in `rests_on`
+    must come out as registered, else the report says that the card is not backed.
+    """
+
+    question: str
+    answer: tuple[str, ...]
+    caveat: str
+    rests_on: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.answer) <= 5:
+            raise ValueError("an interview card has one to five sentences")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A family of claims and the studies that decide them.
+
+    `name`, `title`, `notes` (the docstring's body) and `file` are filled in by `load`.
+    """
+
+    studies: tuple[Study, ...]
+    claims: tuple[Claim, ...]
+    figures: tuple[Figure, ...]
+    card: Card
+    name: str = ""
+    title: str = ""
+    notes: str = ""
+    file: Path = Path()
+
+    def study(self, name: str) -> Study:
+        return next(study for study in self.studies if study.name == name)
+
+
+def built_in_folder() -> Path:
+    """Return the folder of the pages that ship with dlclaims."""
+    return Path(next(iter(importlib.import_module("dlclaims.experiments").__path__)))
+
+
+def find(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return page names and files in `folders`; the first folder with a name wins.
+
+    Raises
+    ------
+    UsageError
+        When a folder does not exist.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(
+                "a folder of pages", f"{folder}", "name a folder that exists"
+            )
+        files = [*folder.glob("[a-z]*.py"), *folder.glob("[a-z]*/__init__.py")]
+        for file in sorted(files):
+            stem = file.parent.name if file.name == "__init__.py" else file.stem
+            found.setdefault(stem.replace("_", "-"), file)
+    return dict(sorted(found.items()))
+
+
+def import_page(file: Path) -> ModuleType:
+    """Import a page's module; a page outside dlclaims gets a name of its own."""
+    package = file.name == "__init__.py"
+    stem = file.parent.name if package else file.stem
+    folder = file.parent.parent if package else file.parent
+    if folder == built_in_folder():
+        return importlib.import_module(f"dlclaims.experiments.{stem}")
+    name = f"dlclaims_pages.{stem}"
+    if name in sys.modules and Path(sys.modules[name].__file__ or "") == file:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=[str(file.parent)] if package else None
+    )
+    if spec is None or spec.loader is None:
+        raise PageError("a Python module", f"{file}", "name the file <page>.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def load(name: str, file: Path) -> Page:
+    """Import a page and check what it declares.
+
+    Raises
+    ------
+    PageError
+        Names the page's file and line.
+    """
+    try:
+        module = import_page(file)
+    except PageError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f.lineno for f in frames if f.filename == str(file)]
+        line = error.lineno if isinstance(error, SyntaxError) else (lines or [1])[-1]
+        raise PageError(
+            f"page {name} to import",
+            f"{type(error).__name__} at {file}:{line}: {error}",
+            "mend that line; the other pages still run",
+        ) from error
+    page = getattr(module, "PAGE", None)
+    if not isinstance(page, Page):
+        raise PageError(
+            "a page to define PAGE = Page(...)",
+            f"{type(page).__name__} in {file}",
+            "see CONTRIBUTING.md, or start from dlclaims new",
+        )
+    title, _, notes = (module.__doc__ or "").strip().partition("\n")
+    page = replace(page, name=name, title=title.rstrip("."), notes=notes, file=file)
+    for problem in problems(page):
+        raise PageError(f"page {name} to be complete", problem, f"mend {file}")
+    return page
+
+
+def problems(page: Page) -> list[str]:
+    """Return what is wrong with a page's declarations, each in one sentence."""
+    found = []
+    if not page.title:
+        found.append("the module has no docstring, so the page has no title")
+    studies = {study.name: study for study in page.studies}
+    for words, names in (
+        ("studies", [study.name for study in page.studies]),
+        ("claims", [claim.id for claim in page.claims]),
+        ("figures", [figure.name for figure in page.figures]),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            found.append(f"two {words} are called {', '.join(twice)}")
+    for study in page.studies:
+        for profile in ("smoke", "quick", "standard", "full"):
+            names = [variant.name for variant in study.variants(profile)]
+            if len(set(names)) != len(names) or not names:
+                found.append(f"study {study.name}: {profile} repeats or lacks variants")
+    checked = [
+        (f"claim {claim.id}, {role}", criterion)
+        for claim in page.claims
+        for role, assertion in claim.assertions
+        for criterion in assertion.criteria
+    ] + [(f"study {s.name}, control", c) for s in page.studies for c in s.controls]
+    for place, criterion in checked:
+        where = f"{place}, criterion {criterion.name}"
+        if criterion.study not in studies:
+            known = nearest(criterion.study, studies)
+            found.append(f"{where}: no study {criterion.study!r}; {known}")
+            continue
+        study = studies[criterion.study]
+        if criterion.effect.kind == "gap to theory" and study.predict is None:
+            found.append(f"{where}: a gap to theory needs predict on {study.name}")
+        for selection in selections(criterion):
+            hits = [v for v in study.variants("full") if v.matches(selection)]
+            wanted = 3 if criterion.effect.kind == "trend" else 1
+            if len(hits) < wanted or (wanted == 1 and len(hits) > 1):
+                found.append(
+                    f"{where}: {dict(selection)} selects {len(hits)} variants of"
+                    f" {study.name}, not {'3 or more' if wanted == 3 else '1'}"
+                )
+    found += [
+        f"figure {figure.name}: no study {figure.study!r}; {nearest(figure.study, studies)}"
+        for figure in page.figures
+        if figure.study not in studies
+    ]
+    ids = {claim.id for claim in page.claims}
+    found += [
+        f"the card rests on {name!r}; {nearest(name, ids)}"
+        for name in page.card.rests_on
+        if name not in ids
+    ]
+    return found
+
+
+def selections(criterion: Criterion) -> list[Levels]:
+    """Return the factor levels that a criterion's effect selects, one per arm."""
+    effect = criterion.effect
+    arms = [effect.where]
+    for arm in ("minus", "over"):
+        if hasattr(effect, arm):
+            arms.append(getattr(effect, arm))
+    return arms
