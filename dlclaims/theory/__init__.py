@@ -1,0 +1,1 @@
+"""Closed forms that pages lay over their measurements."""
