@@ -219,7 +219,7 @@ def test_residual_relu_stack_grows_as_its_closed_form():
 
 def test_correlations():
     for residual in (False, True):
-        same = mean_field.correlations(stack("tanh", "he", residual=residual), 1.0)
+        same = mean_field.correlations(stack("sigmoid", "he", residual=residual), 1.0)
         np.testing.assert_allclose(same, 1, rtol=1e-12)
     relu = mean_field.correlations(stack("relu", "he", depth=3), 0.0)
     np.testing.assert_allclose(relu[:2], [0, 1 / np.pi], atol=1e-15)
