@@ -12,7 +12,16 @@ from dlclaims.data import digits, mnist1d
 from dlclaims.data.classification import Classification, Split, split, standardize
 from dlclaims.errors import UsageError, nearest
 
-__all__ = ["NAMES", "Classification", "Split", "load", "split", "standardize"]
+__all__ = [
+    "DIGESTS",
+    "NAMES",
+    "Classification",
+    "Split",
+    "load",
+    "load_raw",
+    "split",
+    "standardize",
+]
 
 _LOADERS = {
     "digits": digits.load,
@@ -20,6 +29,13 @@ _LOADERS = {
     "mnist1d-shuffled": mnist1d.load_shuffled,
 }
 NAMES = tuple(_LOADERS)
+
+#: What `load_raw(name).digest` must be; here so that a plan need not load the data.
+DIGESTS = {
+    "digits": "4c3be1ce2a813399764331c9550de006",
+    "mnist1d": "56bad25fae37883f084909c018748820",
+    "mnist1d-shuffled": "298cb148369a777210c4d7781864a7b7",
+}
 
 
 @lru_cache
@@ -31,6 +47,11 @@ def load(name: str) -> Classification:
     UsageError
         No data set has this name.
     """
+    return standardize(load_raw(name))
+
+
+def load_raw(name: str) -> Classification:
+    """Return a data set by name, before it is standardised; UsageError if unknown."""
     if name not in _LOADERS:
         raise UsageError("the name of a data set", repr(name), nearest(name, NAMES))
-    return standardize(_LOADERS[name]())
+    return _LOADERS[name]()
