@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from dlclaims import source
+from dlclaims import pages, source
 from dlclaims.claims import KINDS
 
 CLAIMS_PER_PAGE = {
@@ -72,6 +72,15 @@ def test_catalogue_names_known_kinds_once_each():
         assert entry.kinds, entry
         assert set(entry.kinds) <= set(KINDS), entry
         assert len(set(entry.kinds)) == len(entry.kinds), entry
+
+
+def test_built_pages_make_the_claims_that_the_catalogue_plans():
+    for name, file in pages.find([pages.built_in_folder()]).items():
+        made = {claim.id: claim.kinds for claim in pages.load(name, file).claims}
+        planned = {e.id: e.kinds for e in source.catalogue() if e.page == name}
+        assert list(made) == list(planned)
+        for claim, kinds in planned.items():
+            assert set(kinds) <= set(made[claim]), claim
 
 
 def test_statement_ids_count_within_their_question():
