@@ -50,9 +50,9 @@ PIP := pip="$(BIN)/python -m pip"; \
 	pip="$$pip --disable-pip-version-check --quiet"
 
 define install
-echo "installing $(1) into .venv (the first time about 2 minutes, 700 MB)"; $(PIP); \
+echo "installing $(1) into .venv (700 MB, about 2 minutes the first time)"; $(PIP); \
 $$pip install --require-hashes --requirement $(1) && \
-$$pip install --no-deps --no-build-isolation --editable .
+PYTHONWARNINGS=ignore $$pip install --no-deps --no-build-isolation --editable .
 endef
 
 $(BIN)/python:
