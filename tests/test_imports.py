@@ -30,6 +30,7 @@ ORDER = (
     "verdicts",
     "figures",
     "report",
+    "suite",
     "experiments",
     "cli",
     "__init__",
