@@ -1,0 +1,11 @@
+"""Replica-batched training: all seeds and learning rates from one compiled program.
+
+Importing this package is cheap; Keras and its backend are imported by the first call.
+"""
+
+from dlclaims.engine.numerics import Numerics, pin
+from dlclaims.engine.recipe import Examples, Recipe
+from dlclaims.engine.runs import Runs
+from dlclaims.engine.training import initialize, train
+
+__all__ = ["Examples", "Numerics", "Recipe", "Runs", "initialize", "pin", "train"]

@@ -1,0 +1,213 @@
+"""One model for all replicas: its structure, and its initial values for every seed."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlclaims.engine import backends
+from dlclaims.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlclaims.seeds import Seeds
+
+Build = Callable[[], "keras.Model"]
+
+#: Name of the variable in which Keras keeps a layer's random state.
+NOISE_STATE = "seed_generator_state"
+
+_building = threading.RLock()
+
+
+@contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Let Keras build and trace in `dtype`; its own setting comes back afterwards."""
+    backend = backends.load()
+    import keras
+
+    with _building:
+        floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+        keras.config.set_floatx(dtype)
+        keras.config.set_dtype_policy(dtype)
+        try:
+            with backend.precision(dtype):
+                yield
+        finally:
+            keras.config.set_floatx(floatx)
+            keras.config.set_dtype_policy(policy)
+
+
+@contextmanager
+def unchanged_random_state() -> Iterator[None]:
+    """Keras seeds unseeded layers from Python's global generator: put it back."""
+    before = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A model and the law of each of its variables.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a new model from stock Keras layers.
+    dtype : str
+        Of its weights and computations.
+    model : keras.Model
+        Only its structure is used; its values mean nothing.
+    initializers : tuple
+        The Keras initializer of each of the model's variables.
+    """
+
+    build: Build
+    dtype: str
+    model: keras.Model
+    initializers: tuple[Any, ...]
+
+    def replica(self, values: list[np.ndarray]) -> keras.Model:
+        """Return a new model that holds `values`, in the order of its variables."""
+        with precision(self.dtype), unchanged_random_state():
+            model = self.build()
+        for variable, value in zip(model.variables, values, strict=True):
+            variable.assign(value)
+        return model
+
+    def draw(self, seeds: Seeds) -> list[np.ndarray]:
+        """Return the initial values of each variable, shape (seeds, *shape).
+
+        Variable k of a seed has the stream ``init/k`` (``noise/k`` for the state of a
+        layer's random generator), so no draw depends on the order or number of others.
+        """
+        return [
+            np.stack(
+                [self._value(k, seeds.generator, seed) for seed in seeds],
+                dtype=variable.dtype,
+                casting="unsafe",
+            )
+            for k, variable in enumerate(self.model.variables)
+        ]
+
+    def _value(self, k: int, generator: Any, seed: int) -> np.ndarray:
+        variable = self.model.variables[k]
+        if variable.name == NOISE_STATE:
+            return np.array([generator(seed, f"noise/{k}").integers(2**31), 0])
+        rng = generator(seed, f"init/{k}")
+        return initial_value(self.initializers[k], variable.shape, rng)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a layer draws random numbers in training."""
+        return any(v.name == NOISE_STATE for v in self.model.variables)
+
+
+def blueprint(build: Build, dtype: str) -> Blueprint:
+    """Build once, without drawing any initial value.
+
+    Raises
+    ------
+    UsageError
+        When `build` does not return a Keras model with all its weights.
+    """
+    with precision(dtype), unchanged_random_state():
+        import keras
+
+        # Inside a stateless scope Keras keeps each variable's initializer for later.
+        with keras.StatelessScope():
+            model = build()
+            if not isinstance(model, keras.Model) or not model.built:
+                raise UsageError(
+                    "build() to return a keras.Model that knows its input shape",
+                    f"{type(model).__name__}",
+                    "start the model with keras.Input(shape)",
+                )
+            initializers = tuple(v._initializer for v in model.variables)
+    return Blueprint(build, dtype, model, initializers)
+
+
+def initial_value(
+    initializer: Any, shape: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Draw one variable by a Keras initializer's law.
+
+    Keras' random laws are drawn with numpy: the same values on every backend, and three
+    times faster. They are drawn in single precision whatever the model's dtype, so that
+    a float32 and a float64 replica of one seed start from the same weights. Any other
+    initializer is called as it is, with a seed from `rng` when it takes one.
+    """
+    from keras import initializers as known
+
+    def is_law(kind: type) -> bool:
+        return type(initializer).__call__ is kind.__call__
+
+    if is_law(known.VarianceScaling):
+        fan_in, fan_out = fans(initializer, shape)
+        fan = {"fan_in": fan_in, "fan_out": fan_out}.get(
+            initializer.mode, (fan_in + fan_out) / 2
+        )
+        deviation = (initializer.scale / max(1.0, fan)) ** 0.5
+        if initializer.distribution == "uniform":
+            return uniform(rng, shape, -(3**0.5) * deviation, 3**0.5 * deviation)
+        if initializer.distribution == "untruncated_normal":
+            return deviation * normal(rng, shape)
+        # Truncation at two deviations shrinks the deviation by this factor.
+        return deviation / 0.87962566103423978 * truncated_normal(rng, shape)
+    if is_law(known.RandomNormal):
+        return initializer.mean + initializer.stddev * normal(rng, shape)
+    if is_law(known.TruncatedNormal):
+        return initializer.mean + initializer.stddev * truncated_normal(rng, shape)
+    if is_law(known.RandomUniform):
+        return uniform(rng, shape, initializer.minval, initializer.maxval)
+    if is_law(known.Zeros):
+        return np.zeros(shape, "float32")
+    if is_law(known.Orthogonal):
+        return initializer.gain * orthogonal(rng, shape)
+    if "seed" in getattr(initializer, "get_config", dict)():
+        config = {**initializer.get_config(), "seed": int(rng.integers(2**31))}
+        initializer = type(initializer).from_config(config)
+    return np.asarray(initializer(shape, dtype="float32"))
+
+
+def fans(initializer: Any, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return fan-in and fan-out of a kernel by Keras' rules."""
+    from keras.src.initializers.random_initializers import compute_fans
+
+    return compute_fans(shape, initializer.input_axes, initializer.output_axes)
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape, dtype="float32")
+
+
+def uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], low: float, high: float
+) -> np.ndarray:
+    return low + (high - low) * rng.random(shape, dtype="float32")
+
+
+def truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw standard normals again until all lie within two deviations."""
+    values = normal(rng, shape)
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = normal(rng, (int(outside.sum()),))
+    return values
+
+
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw a matrix with orthonormal rows or columns, uniformly (Haar)."""
+    rows, columns = int(np.prod(shape[:-1])), shape[-1]
+    square = normal(rng, (max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(square.astype("float64"))
+    q *= np.sign(np.diag(r))
+    return (q.T if rows < columns else q).reshape(shape)

@@ -1,0 +1,121 @@
+"""What decides the bits of a result: threads, compiler, replicas in a call.
+
+`pin` fixes what belongs to the process; `plan` picks what belongs to a configuration,
+from its floating-point work alone, so that the same configuration gives the same bits
+whatever else runs. Both stand in a cell's key.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+
+from dlclaims.errors import EnvironmentFault
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """The settings that a result's bits depend on.
+
+    Parameters
+    ----------
+    intra_threads, inter_threads : int
+        Threads inside one operation, and operations at the same time.
+    replica_threads : int
+        Python threads that feed chunks of replicas to one compiled program; does not
+        change a bit.
+    onednn, deterministic : bool
+        Whether oneDNN kernels may be used; whether operations must be deterministic.
+    xla : bool
+        Whether programs are compiled by XLA. It also changes dropout masks.
+    replicas_per_call : int
+        Replicas that one call of a program trains as one batch of matrices.
+    """
+
+    intra_threads: int = 1
+    inter_threads: int = 1
+    replica_threads: int = 1
+    onednn: bool = False
+    deterministic: bool = True
+    xla: bool = False
+    replicas_per_call: int = 1
+
+
+_pinned: Numerics | None = None
+
+
+def pin(replica_threads: int = 1, onednn: bool = False) -> Numerics:
+    """Fix this process' numerics; to be called before TensorFlow or JAX is imported.
+
+    Every operation gets one thread. `replica_threads` chunks of replicas run beside
+    each other, each on its own thread, so the bits do not depend on it.
+
+    Raises
+    ------
+    EnvironmentFault
+        When a backend was imported before and other settings are asked for.
+    """
+    global _pinned
+    wanted = Numerics(
+        inter_threads=replica_threads, replica_threads=replica_threads, onednn=onednn
+    )
+    if _pinned == wanted:
+        return wanted
+    if _pinned is not None or {"tensorflow", "jax"} & set(sys.modules):
+        raise EnvironmentFault(
+            "engine.pin to come before TensorFlow and JAX are imported",
+            "a process in which one of them is at work already",
+            "call it first, in a fresh process",
+        )
+    os.environ.update(
+        TF_CPP_MIN_LOG_LEVEL="3",
+        TF_ENABLE_ONEDNN_OPTS=str(int(onednn)),
+        TF_NUM_INTRAOP_THREADS="1",
+        TF_NUM_INTEROP_THREADS=str(replica_threads),
+        OMP_NUM_THREADS="1",
+    )
+    os.environ["XLA_FLAGS"] = " ".join(
+        [os.environ.get("XLA_FLAGS", ""), "--xla_cpu_multi_thread_eigen=false"]
+    ).strip()
+    _pinned = wanted
+    return wanted
+
+
+def current() -> Numerics:
+    """Return this process' numerics, pinned with one thread when they were not yet.
+
+    A process that imported a backend by itself keeps the settings that it had; the
+    backend reports them.
+    """
+    if _pinned is None and not {"tensorflow", "jax"} & set(sys.modules):
+        pin()
+    from dlclaims.engine import backends
+
+    return backends.load().settings(_pinned or Numerics())
+
+
+#: Floating-point operations of a whole run of 16 replicas above which XLA's compile
+#: time (about a second) is won back, and those of a step below which replicas that
+#: share one call beat replicas one after another.
+XLA_PAYS = 1.0e11
+SHARING_PAYS = 2.0e6
+
+
+def plan(step_work: float, steps: int, is_random: bool, base: Numerics) -> Numerics:
+    """Pick compiler and replicas in a call for a configuration.
+
+    Parameters
+    ----------
+    step_work : float
+        Floating-point operations of one training step of one replica.
+    steps : int
+    is_random : bool
+        Whether the model draws random numbers while it trains (dropout): stacked
+        draws have no rule in the vectorised map.
+    base : Numerics
+        The process' settings.
+    """
+    xla = 16 * step_work * steps >= XLA_PAYS
+    shares = step_work <= SHARING_PAYS and not is_random
+    return replace(base, xla=xla, replicas_per_call=8 if shares else 1)

@@ -1,0 +1,199 @@
+"""Training all seeds and learning rates of a variant by one compiled program."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlclaims.engine import architecture, backends, numerics, schedule
+from dlclaims.engine.blueprint import Blueprint, blueprint, precision
+from dlclaims.engine.numerics import Numerics
+from dlclaims.engine.program import Program
+from dlclaims.engine.recipe import SPLITS, Examples, Recipe
+from dlclaims.engine.runs import Runs
+from dlclaims.errors import UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlclaims.seeds import Seeds
+
+#: This process' programs. A key names functions by id, so they are kept beside.
+_programs: dict[Any, tuple[Program, list[Any]]] = {}
+_preparing = threading.Lock()
+
+
+def initialize(
+    build: Callable[[], keras.Model], seeds: Seeds, dtype: str = "float32"
+) -> Runs:
+    """Draw the initial weights of all seeds; nothing is trained.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a new Keras model from stock layers.
+    dtype : str
+        ``float32`` or ``float64``; the weights are the same numbers in both.
+    """
+    settings = numerics.current()
+    plan = blueprint(build, dtype)
+    return Runs(plan, seeds, (), tuple(plan.draw(seeds)), settings)
+
+
+def train(
+    build: Callable[[], keras.Model],
+    examples: Examples,
+    recipe: Recipe,
+    seeds: Seeds,
+    learning_rates: Sequence[float],
+    settings: Numerics | None = None,
+) -> Runs:
+    """Train every seed at every learning rate.
+
+    Replica (seed, rate) gets the weights that it would get alone: initial values,
+    split, batches and noise depend on its seed only.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a new Keras model from stock layers.
+    examples : Examples
+    recipe : Recipe
+    seeds : Seeds
+    learning_rates : sequence of float
+        Data of the program, like seeds: more of them cost no compilation.
+    settings : Numerics, optional
+        Instead of what `numerics.plan` picks.
+
+    Raises
+    ------
+    UsageError
+        When splits and seeds differ in number, or the batch exceeds the training split.
+    """
+    rates = tuple(float(rate) for rate in learning_rates)
+    rows = [len(getattr(examples, name)) for name in SPLITS]
+    if not rates or {*rows} != {len(seeds)}:
+        raise UsageError(
+            "at least one learning rate, and one row of every split for each seed",
+            f"{len(rates)} rates, {len(seeds)} seeds, splits of {rows} rows",
+            "build the splits from the same seeds",
+        )
+    base = numerics.current()
+    order = schedule.batches(examples.train, recipe.steps, recipe.batch, seeds)
+    # Replicas run over the learning rates of the first seed, then of the second.
+    owner = np.repeat(np.arange(len(seeds)), len(rates))
+    often, late = measured(examples, recipe)
+    with precision(recipe.dtype):
+        plan = blueprint(build, recipe.dtype)
+        settings = settings or pick(plan, recipe, base)
+        program = prepare(plan, recipe, examples, settings)
+        own = (
+            program.start(
+                [value[owner] for value in plan.draw(seeds)], np.tile(rates, len(seeds))
+            ),
+            order[owner],
+            [split[owner] for split in often.values()],
+            [split[owner] for split in late.values()],
+        )
+        state, records, final = execute(program, settings, examples, own)
+    table = np.full((*records.shape[:2], len(SPLITS), records.shape[3]), np.nan)
+    table[:, :, [SPLITS.index(name) for name in often]] = records
+    if late:
+        table[:, -1, [SPLITS.index(name) for name in late]] = final
+    values = tuple(program.values(state))
+    return Runs(plan, seeds, rates, values, settings, recipe, table, state[3])
+
+
+def measured(
+    examples: Examples, recipe: Recipe
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the splits that are measured at every record, and after the last step."""
+    splits = {name: getattr(examples, name).astype("int32") for name in SPLITS}
+    splits["train"] = splits["train"][:, : recipe.train_examples]
+    splits = {name: split for name, split in splits.items() if split.shape[1]}
+    late = {"test"} & {*splits} if recipe.test == "last" else set()
+    return (
+        {name: split for name, split in splits.items() if name not in late},
+        {name: splits[name] for name in late},
+    )
+
+
+def pick(plan: Blueprint, recipe: Recipe, base: Numerics) -> Numerics:
+    """Return the numerics of a configuration; without a work count, the plainest."""
+    try:
+        work = 6.0 * architecture.multiply_accumulates(plan.model) * recipe.batch
+    except UsageError:  # a layer without a rule
+        return base
+    return numerics.plan(work, recipe.steps, plan.is_random, base)
+
+
+def prepare(
+    plan: Blueprint, recipe: Recipe, examples: Examples, settings: Numerics
+) -> Program:
+    """Return the program of a configuration, from this process' cache if it is there."""
+    structure, kept = architecture.fingerprint(plan.model)
+    optimizer = recipe.optimizer()
+    config = optimizer.get_config()
+    shapes = [getattr(examples, name).shape for name in ("x", "y", *SPLITS)]
+    key = (
+        *(structure, recipe.loss, recipe.metrics, recipe.dtype, recipe.test),
+        *(type(optimizer), repr({**config, "learning_rate": 0, "name": ""})),
+        *(recipe.train_examples, recipe.steps, recipe.batch, len(recipe.recorded)),
+        *(repr(shapes), examples.y.dtype.kind, settings),
+    )
+    with _preparing:
+        if key not in _programs:
+            program = Program(
+                plan.model, recipe, examples.y, settings.replicas_per_call
+            )
+            _programs[key] = program, kept
+        return _programs[key][0]
+
+
+def execute(
+    program: Program, settings: Numerics, examples: Examples, own: Any
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Run all replicas in chunks; return state, records and final, replicas first.
+
+    Parameters
+    ----------
+    own : (state, order, often, last)
+        As `Program.run` takes them, but with the replicas as first axis everywhere.
+    """
+    from keras import tree
+
+    backend, recipe, number = (
+        backends.load(),
+        program.recipe,
+        settings.replicas_per_call,
+    )
+    data = [backend.tensor(typed(a, recipe.dtype)) for a in (examples.x, examples.y)]
+    recorded = backend.tensor(np.array(recipe.recorded, "int32"))
+    replicas = len(own[1])
+    # The last chunk is filled up with its last replica, so that all have one shape.
+    rows = np.arange(-(-replicas // number) * number).clip(max=replicas - 1)
+
+    def arguments(chunk: np.ndarray) -> list[Any]:
+        state, order, often, last = tree.map_structure(lambda a: a[chunk], own)
+        each = state, order.swapaxes(0, 1), often, last
+        return [data, *tree.map_structure(backend.tensor, each), recorded]
+
+    def run(chunk: np.ndarray) -> Any:
+        outputs = program.call(*arguments(chunk))
+        state, records, final = tree.map_structure(np.asarray, outputs)
+        return state, records.swapaxes(0, 1), final
+
+    chunks = list(rows.reshape(-1, number))
+    program.compile(arguments(chunks[0]), settings.xla)
+    with ThreadPoolExecutor(settings.replica_threads) as pool:
+        outputs = list(pool.map(run, chunks))
+    return tree.map_structure(lambda *parts: np.concatenate(parts)[:replicas], *outputs)
+
+
+def typed(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Return integers as int32 and everything else in `dtype`."""
+    return array.astype("int32" if np.issubdtype(array.dtype, np.integer) else dtype)
