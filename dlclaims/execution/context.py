@@ -1,0 +1,109 @@
+"""What the values of a study's cells depend on, and which device makes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+from dlclaims import data, pages
+from dlclaims.engine.numerics import Numerics
+from dlclaims.errors import EnvironmentFault, UsageError, nearest
+from dlclaims.execution import code
+from dlclaims.pages import Page, Study
+from dlclaims.store import Context
+
+DEVICES = ("auto", "cpu", "gpu")
+BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
+
+#: Where Linux, and Linux within Windows, show a GPU that CUDA could use.
+GPU_NODES = ("nvidia[0-9]*", "dxg")
+COUNT_GPUS = "import keras; print(len(keras.distribution.list_devices('gpu')))"
+
+
+def context(page: Page, study: Study, device: str, numerics: Numerics) -> Context:
+    """Return what a study's cells depend on, as the code lies on disk now.
+
+    Parameters
+    ----------
+    device : str
+        ``cpu`` or ``gpu``.
+    numerics : Numerics
+        What this process has pinned, or what its workers will pin.
+    """
+    packages = ("numpy", "scikit-learn", "keras", *BACKENDS[backend()])
+    return Context(
+        code=code.closure(pages.import_page(page.file), study.measure),
+        data={name: _data_digest(name) for name in study.data},
+        versions={name: _version(name) for name in packages},
+        numerics=asdict(numerics),
+        backend=backend(),
+        device=device,
+    )
+
+
+def backend() -> str:
+    """Return Keras' backend as the environment names it.
+
+    Raises
+    ------
+    UsageError
+        The engine does not know this backend.
+    """
+    name = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if name not in BACKENDS:
+        hint = f"{nearest(name, BACKENDS)} Set KERAS_BACKEND"
+        raise UsageError(" or ".join(BACKENDS), f"KERAS_BACKEND={name}", hint)
+    return name
+
+
+def resolve_device(wanted: str) -> str:
+    """Return ``cpu`` or ``gpu``: what `wanted` means on this machine.
+
+    A backend is imported, in another process, only where the machine shows a GPU.
+
+    Raises
+    ------
+    EnvironmentFault
+        A GPU is asked for and the backend sees none.
+    """
+    if wanted not in DEVICES:
+        raise UsageError(" or ".join(DEVICES), f"device {wanted}", "take one of these")
+    if wanted == "cpu":
+        return "cpu"
+    nodes = [node for name in GPU_NODES for node in Path("/dev").glob(name)]
+    if nodes and _count_gpus():
+        return "gpu"
+    if wanted == "auto":
+        return "cpu"
+    raise EnvironmentFault(
+        f"a GPU that {backend()} can use",
+        "none" if nodes else "a machine that shows no GPU",
+        "install dlclaims[gpu] on a machine with one, or take --device cpu",
+    )
+
+
+def _count_gpus() -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_GPUS],
+        env={**os.environ, "KERAS_BACKEND": backend()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(done.stdout) if done.returncode == 0 else 0
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def _data_digest(name: str) -> str:
+    known: dict[str, str] = getattr(data, "DIGESTS", {})
+    return known.get(name) or data.load(name).digest

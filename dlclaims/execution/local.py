@@ -1,0 +1,299 @@
+"""Long-lived worker processes on this machine, and which of them measures what."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dlclaims import store
+from dlclaims.errors import EnvironmentFault
+from dlclaims.plan import Cell
+from dlclaims.store import Record
+
+#: A worker is replaced after this many cells, or when it holds this much memory: a
+#: process that builds models grows by some MB with each of them.
+CELLS_PER_WORKER = 200
+BYTES_PER_WORKER = 3 << 30
+
+#: Read by numerical libraries when they are loaded, so before a worker can set them.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+#: A worker sees the modules that this process sees, however they were found.
+START = (
+    "import sys; device, *sys.path[:] = sys.argv[1:];"
+    " from dlclaims.execution import worker; worker.main(device)"
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to be measured, and the page that says how."""
+
+    cell: Cell
+    file: Path
+
+    @property
+    def program(self) -> tuple[Any, ...]:
+        """What one worker should keep: tasks that share compiled programs."""
+        return self.cell.page, self.cell.study, self.cell.factors
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task.
+
+    `kind` is ``started``, ``finished`` (with a record), ``retried`` or ``failed`` (both
+    with a message and a trace).
+    """
+
+    kind: str
+    task: Task
+    seconds: float = 0.0
+    record: Record | None = None
+    message: str = ""
+    trace: str = ""
+
+
+class Worker:
+    """A process that measures cells; what it says is put into `inbox`.
+
+    An entry of the inbox is (worker, message); the message is None when it has died.
+    """
+
+    def __init__(self, device: str, inbox: queue.SimpleQueue[Any]):
+        self.task: Task | None = None
+        self.since = 0.0
+        self.is_ready = False
+        self.cells = 0
+        self.programs: set[tuple[Any, ...]] = set()
+        self._inbox = inbox
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", START, device, *sys.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(device),
+            process_group=0,  # Ctrl-C is for the run, which then ends its workers
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_idle(self) -> bool:
+        return self.is_ready and self.task is None
+
+    @property
+    def is_spent(self) -> bool:
+        if self.cells >= CELLS_PER_WORKER:
+            return True
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except OSError:  # it has just died
+            return True
+        return pages * os.sysconf("SC_PAGE_SIZE") > BYTES_PER_WORKER
+
+    def start(self, task: Task) -> None:
+        self.task, self.since = task, time.monotonic()
+        self.programs.add(task.program)
+        message = {"cell": asdict(task.cell), "file": str(task.file)}
+        with suppress(BrokenPipeError):  # it has died: the inbox will say so
+            assert self._process.stdin is not None
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def end(self) -> str:
+        """End the process at once; return how it ended and the last it wrote."""
+        if self._process.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        code = self._process.wait()
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 4000))
+        words = self._errors.read().decode(errors="replace").strip()
+        self._errors.close()
+        with suppress(BrokenPipeError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return f"{name}\n{words}"
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as answers:
+            for line in answers:
+                if line.endswith(b"\n"):  # else it was killed while it wrote
+                    self._inbox.put((self, json.loads(line)))
+        self._inbox.put((self, None))
+
+
+def _environment(device: str) -> dict[str, str]:
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    return {
+        **os.environ,
+        **dict.fromkeys(ONE_THREAD, "1"),
+        **(hidden if device == "cpu" else {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}),
+        "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "PYTHONHASHSEED": "0",  # the order of a set of words must not change a value
+    }
+
+
+class Pool:
+    """Worker processes, started when there is work for them.
+
+    A task whose worker dies, or runs out of memory, is tried once more with no other
+    task beside it. A task that takes too long is not tried again.
+
+    Parameters
+    ----------
+    jobs : int
+        Workers at the same time; on a GPU there is one.
+    device : str
+        ``cpu`` or ``gpu``.
+    time_limit : float, optional
+        Seconds that one task may take.
+    """
+
+    def __init__(self, jobs: int, device: str, time_limit: float | None = None):
+        self._jobs = jobs if device == "cpu" else 1
+        self._device = device
+        self._limit = time_limit
+        self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._workers: list[Worker] = []
+        self._pending: list[Task] = []
+        self._alone: list[Task] = []
+        self._retried: set[Cell] = set()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.end()
+
+    def submit(self, task: Task) -> None:
+        """Add a task; also while `outcomes` is being read."""
+        self._pending.append(task)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what becomes of the tasks, as it happens, until none is left."""
+        while True:
+            yield from self._assign()
+            if not (self._pending or self._alone or self._busy):
+                return
+            try:
+                worker, message = self._inbox.get(timeout=self._patience())
+            except queue.Empty:
+                yield from self._stop_late()
+                continue
+            if worker in self._workers:
+                yield from self._hear(worker, message)
+
+    @property
+    def _busy(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.task is not None]
+
+    def _assign(self) -> Iterator[Outcome]:
+        if self._pending:
+            wanted = min(self._jobs, len(self._pending) + len(self._busy))
+        else:
+            wanted = int(bool(self._alone))
+            if self._alone and not self._busy:
+                for worker in self._workers[1:]:
+                    self._drop(worker)
+        while len(self._workers) < wanted:
+            self._workers.append(Worker(self._device, self._inbox))
+        for worker in [worker for worker in self._workers if worker.is_idle]:
+            if self._pending:
+                task = self._choose(worker)
+                self._pending.remove(task)
+            elif self._alone and not self._busy:
+                task = self._alone.pop(0)
+            else:
+                return
+            worker.start(task)
+            yield Outcome("started", task)
+
+    def _choose(self, worker: Worker) -> Task:
+        """Prefer what this worker has compiled, then what no other one has."""
+        others = {p for w in self._workers if w is not worker for p in w.programs}
+        own = (task for task in self._pending if task.program in worker.programs)
+        new = (task for task in self._pending if task.program not in others)
+        return next(own, None) or next(new, self._pending[0])
+
+    def _hear(
+        self, worker: Worker, message: dict[str, str] | None
+    ) -> Iterator[Outcome]:
+        task, seconds = worker.task, time.monotonic() - worker.since
+        if message is None:
+            words = self._drop(worker)
+            if not worker.is_ready:
+                raise EnvironmentFault(
+                    "a worker process to start",
+                    words.splitlines()[-1],
+                    "run dlclaims doctor, which says what this machine lacks",
+                )
+            if task is not None:
+                died = f"its worker process died twice ({words.splitlines()[0]})"
+                hint = "if memory ran out, close other programs"
+                yield self._again_alone(task, seconds, f"{died}; {hint}", words)
+            return
+        worker.is_ready = True
+        if task is None:
+            return
+        worker.task = None
+        worker.cells += 1
+        if message["kind"] == "finished":
+            record = store.decode(message["record"].encode())
+            yield Outcome("finished", task, seconds, record)
+        elif message["kind"] == "memory":
+            self._drop(worker)
+            words = f"memory ran out: {message['message']}; close other programs"
+            yield self._again_alone(task, seconds, words, message["trace"])
+        else:
+            yield Outcome(
+                "failed", task, seconds, None, message["message"], message["trace"]
+            )
+        if worker in self._workers and worker.is_spent:
+            self._drop(worker)
+
+    def _again_alone(
+        self, task: Task, seconds: float, message: str, trace: str
+    ) -> Outcome:
+        kind = "failed" if task.cell in self._retried else "retried"
+        if kind == "retried":
+            self._retried.add(task.cell)
+            self._alone.append(task)
+        return Outcome(kind, task, seconds, None, message, trace)
+
+    def _patience(self) -> float | None:
+        if self._limit is None or not self._busy:
+            return None
+        first = min(worker.since for worker in self._busy)
+        return max(0.0, first + self._limit - time.monotonic())
+
+    def _stop_late(self) -> Iterator[Outcome]:
+        assert self._limit is not None
+        for worker in self._busy:
+            task, seconds = worker.task, time.monotonic() - worker.since
+            if task is not None and seconds >= self._limit:
+                words = f"took longer than its time limit of {self._limit:g} s"
+                yield Outcome("failed", task, seconds, None, words, self._drop(worker))
+
+    def _drop(self, worker: Worker) -> str:
+        self._workers.remove(worker)
+        return worker.end()
