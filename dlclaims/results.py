@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlclaims.errors import EnvironmentFault, Locked
+from dlclaims.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,55 +49,28 @@ def default_out() -> Path:
 
 
 @contextmanager
-def hold(out: Path) -> Iterator[None]:
-    """Hold the folder of results for one run; the lock dies with its process.
+def writing(out: Path) -> Iterator[None]:
+    """Say in a user's words when a file below `out` cannot be written.
 
     Raises
     ------
     EnvironmentFault
-        The folder cannot be made or written.
-    Locked
-        Another run holds it.
+        The disk is full, or a permission lacks.
     """
-    import filelock
-
-    note = out / "cells" / ".lock-pid"
-    lock = filelock.FileLock(out / "cells" / ".lock", blocking=False)
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        note.write_text(f"{os.getpid()}\n")
-    except filelock.Timeout:
-        pid = note.read_text().strip() if note.exists() else "unknown"
-        raise Locked(
-            "a folder of results that no other run holds",
-            f"{out}, held by process {pid}",
-            "wait for it to end, or give another --out",
-        ) from None
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    try:
-        _mend(out)
         yield
     except OSError as error:
-        if error.errno in UNWRITABLE:
-            raise _unwritable(out, error) from error
-        raise
-    finally:
-        note.unlink(missing_ok=True)
-        lock.release()
+        if error.errno not in UNWRITABLE:
+            raise
+        raise EnvironmentFault(
+            "a folder of results that can be written",
+            f"{error.filename or out}: {error.strerror or error}",
+            "mend its permissions or free space there, or give another --out",
+        ) from error
 
 
-def _unwritable(out: Path, error: OSError) -> EnvironmentFault:
-    return EnvironmentFault(
-        "a folder of results that can be written",
-        f"{error.filename or out}: {error.strerror or error}",
-        "mend its permissions or free space there, or give another --out",
-    )
-
-
-def _mend(out: Path) -> None:
-    # What a run left that was killed while `replace` was at work.
+def mend(out: Path) -> None:
+    """Put right what a run left that was killed while `replace` was at work."""
     for new in out.glob(".*.new"):
         shutil.rmtree(new)
     for old in out.glob(".*.old"):

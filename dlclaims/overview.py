@@ -1,0 +1,183 @@
+"""What is there: pages, claims, verdicts, and what is not built yet.
+
+One JSON-ready description for each question that a reader asks; the command line prints
+it as text or as it is. Nothing heavy is imported: these answers come at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlclaims import plan, results, source
+from dlclaims.claims import Assertion, Claim, Region
+from dlclaims.errors import DlclaimsError
+from dlclaims.pages import Page
+from dlclaims.shelf import Shelf
+
+SCHEMA = 1
+ROLES = ("document", "corrected")
+
+
+def contents(shelf: Shelf, out: Path) -> dict[str, Any]:
+    """Return all pages with their claims and verdicts, and the claims without a page.
+
+    Keys: ``schema``, ``pages``, ``broken``, ``not_built`` (claim ids by planned page).
+    The verdicts of a page are None until it has results.
+    """
+    built = shelf.claims
+    missing: dict[str, list[str]] = {}
+    for entry in source.catalogue():
+        if entry.id not in built:
+            missing.setdefault(entry.page, []).append(entry.id)
+    return {
+        "schema": SCHEMA,
+        "pages": [_line(page, out) for page in shelf.pages.values()],
+        "broken": [
+            {"name": name, **faults(error)} for name, error in shelf.broken.items()
+        ],
+        "not_built": missing,
+    }
+
+
+def faults(error: DlclaimsError) -> dict[str, str]:
+    """Return an error's three parts by name."""
+    return {
+        "expected": error.expected,
+        "received": error.received,
+        "to_do": error.advice,
+    }
+
+
+def describe(shelf: Shelf, words: Sequence[str], out: Path) -> dict[str, Any]:
+    """Return what is known of the pages and claims that `words` name.
+
+    Keys: ``schema``, ``pages``, ``claims``, ``planned`` (of the catalogue, without a
+    page yet). Raises as `Shelf.select` does.
+    """
+    planned = {entry.id: entry for entry in source.catalogue()}
+    missing = [word for word in words if word in planned and word not in shelf.claims]
+    chosen = shelf.select([word for word in words if word not in missing])
+    return {
+        "schema": SCHEMA,
+        "pages": [_page(shelf.pages[n], out) for n in chosen if n in shelf.pages],
+        "claims": [
+            _claim(*shelf.claims[n], out)
+            for n in chosen
+            if n in shelf.claims and n not in shelf.pages
+        ],
+        "planned": [
+            {
+                "id": name,
+                "page": planned[name].page,
+                "text": planned[name].text,
+                "statements": _statements(name),
+            }
+            for name in missing
+        ],
+    }
+
+
+def tally(verdicts: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return how often each verdict occurs on a page, for document and corrected."""
+    claims = verdicts["claims"].values()
+    return {
+        role: dict(Counter(c[role]["verdict"] for c in claims if c[role]))
+        for role in ROLES
+    }
+
+
+def _verdicts(page: str, out: Path) -> dict[str, Any]:
+    return results.read_json(out / page / "verdicts.json")
+
+
+def _line(page: Page, out: Path) -> dict[str, Any]:
+    found = _verdicts(page.name, out)
+    return {
+        "name": page.name,
+        "title": page.title,
+        "claims": [claim.id for claim in page.claims],
+        "profile": found.get("profile"),
+        "verdicts": tally(found) if found else None,
+    }
+
+
+def _page(page: Page, out: Path) -> dict[str, Any]:
+    profile = plan.PROFILES["standard"]
+    return {
+        **_line(page, out),
+        "notes": page.notes,
+        "file": str(page.file),
+        "studies": [
+            {
+                "name": study.name,
+                "title": study.title,
+                "variants": len(study.variants(profile.name)),
+                "seeds": len(plan.evaluation_seeds(study, profile)),
+            }
+            for study in page.studies
+        ],
+        "claims": [_claim(page, claim, out) for claim in page.claims],
+    }
+
+
+def _claim(page: Page, claim: Claim, out: Path) -> dict[str, Any]:
+    found = _verdicts(page.name, out)
+    outcome = found.get("claims", {}).get(claim.id, {})
+    return {
+        "id": claim.id,
+        "page": page.name,
+        "kinds": list(claim.kinds),
+        "theory": claim.theory,
+        "references": list(claim.references),
+        "statements": _statements(claim.id),
+        "profile": found.get("profile"),
+        **{
+            role: _assertion(made, outcome.get(role)) if made else None
+            for role, made in ((r, getattr(claim, r)) for r in ROLES)
+        },
+    }
+
+
+def _statements(claim_id: str) -> list[dict[str, Any]]:
+    return [
+        {"id": s.id, "question": s.question, "part": s.part, "text": s.text}
+        for s in source.statements_of(claim_id)
+    ]
+
+
+def _assertion(made: Assertion, outcome: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what is asserted; with `outcome`, what came of it (as in verdicts.json)."""
+    if outcome:
+        return dict(outcome)
+    return {
+        "text": made.text,
+        "expected": made.expected,
+        "verdict": None,
+        "label": None,
+        "reason": "",
+        "criteria": [
+            {
+                "name": criterion.name,
+                "study": criterion.study,
+                "scope": criterion.scope,
+                "unit": criterion.unit,
+                "reason": criterion.reason,
+                "rival": criterion.rival,
+                "region": edges(criterion.region),
+                "value": None,
+                "answer": None,
+            }
+            for criterion in made.criteria
+        ],
+    }
+
+
+def edges(region: Region) -> list[float | None]:
+    """Return a region as JSON: an infinite edge is None."""
+    return [
+        None if abs(edge) == float("inf") else edge
+        for edge in (region.low, region.high)
+    ]
