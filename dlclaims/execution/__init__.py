@@ -9,7 +9,7 @@ from pathlib import Path
 from dlclaims import pages, store
 from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import UsageError, nearest
-from dlclaims.execution.context import context, resolve_device
+from dlclaims.execution.context import context_of, resolve_device
 from dlclaims.execution.local import Outcome, Pool, Task
 from dlclaims.plan import Cell
 from dlclaims.store import Context, Record, Store
@@ -138,7 +138,7 @@ class _Contexts:
         if place not in self._known:
             page = pages.load(cell.page, file)
             study = page.study(cell.study)
-            self._known[place] = context(page, study, self.device, Numerics())
+            self._known[place] = context_of(page, study, self.device, Numerics())
         return file, self._known[place]
 
 

@@ -24,7 +24,7 @@ GPU_NODES = ("nvidia[0-9]*", "dxg")
 COUNT_GPUS = "import keras; print(len(keras.distribution.list_devices('gpu')))"
 
 
-def context(page: Page, study: Study, device: str, numerics: Numerics) -> Context:
+def context_of(page: Page, study: Study, device: str, numerics: Numerics) -> Context:
     """Return what a study's cells depend on, as the code lies on disk now.
 
     Parameters

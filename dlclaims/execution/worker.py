@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from dlclaims import pages, store
 from dlclaims.engine import numerics
 from dlclaims.errors import DlclaimsError, PageError
-from dlclaims.execution.context import context
+from dlclaims.execution.context import context_of
 from dlclaims.pages import Study
 from dlclaims.plan import Cell
 from dlclaims.store import Context, Record
@@ -71,7 +71,7 @@ def _study(
     # Taken once, beside the import: the code that runs is the code that was hashed.
     loaded = pages.load(page, file)
     found = loaded.study(study)
-    return found, context(loaded, found, device, pinned)
+    return found, context_of(loaded, found, device, pinned)
 
 
 def check(table: pd.DataFrame, cell: Cell) -> None:
