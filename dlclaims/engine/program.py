@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,58 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims.engine import backends
-from dlclaims.engine.recipe import SPLITS, Recipe, measure_of
+from dlclaims.engine.recipe import Recipe, measure_of
 from dlclaims.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
-
-#: Keras optimizers whose update of a weight looks at that weight alone. Their weights
-#: are trained as one long vector: a third of the operations and of the compile time.
-ELEMENTWISE = (
-    *("SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Adagrad", "Adadelta"),
-    *("Ftrl", "Lion"),
-)
-
-
-@dataclass(frozen=True)
-class Packing:
-    """Weights of one model as a single vector, or as they are.
-
-    Parameters
-    ----------
-    shapes : tuple of tuple of int
-    is_flat : bool
-    """
-
-    shapes: tuple[tuple[int, ...], ...]
-    is_flat: bool
-
-    @property
-    def ends(self) -> list[int]:
-        return list(itertools.accumulate(int(np.prod(shape)) for shape in self.shapes))
-
-    def pack(self, weights: list[np.ndarray]) -> list[np.ndarray]:
-        """Return arrays with replicas first in the form in which they are trained."""
-        if not self.is_flat:
-            return weights
-        return [np.concatenate([w.reshape(len(w), -1) for w in weights], axis=1)]
-
-    def unpack(self, packed: list[np.ndarray]) -> list[np.ndarray]:
-        """Return what `pack` was given."""
-        if not self.is_flat:
-            return packed
-        parts = np.split(packed[0], self.ends[:-1], axis=1)
-        return [p.reshape(-1, *s) for p, s in zip(parts, self.shapes, strict=True)]
-
-    def weights(self, packed: list[Any]) -> list[Any]:
-        """Return one replica's weights in their own shapes, inside a program."""
-        from keras import ops
-
-        if not self.is_flat:
-            return list(packed)
-        parts = ops.split(packed[0], self.ends[:-1])
-        return [ops.reshape(p, s) for p, s in zip(parts, self.shapes, strict=True)]
 
 
 class Program:
@@ -97,16 +49,11 @@ class Program:
                 f"{type(optimizer.learning_rate).__name__}",
                 "leave the rate out: each replica has its own",
             )
-        trained = model.trainable_variables
-        shapes = tuple(tuple(v.shape) for v in trained)
-        self.packing = Packing(shapes, is_elementwise(optimizer, trained))
-        if self.packing.is_flat:
-            trained = [keras.Variable(np.zeros(self.packing.ends[-1], recipe.dtype))]
-        optimizer.build(trained)
+        optimizer.build(model.trainable_variables)
         self.optimizer = optimizer
         outputs = model.outputs[0].shape[-1]
-        self.loss = keras.losses.get(recipe.loss)
-        self.metrics = [measure_of(metric, y, outputs) for metric in recipe.metrics]
+        metrics = [measure_of(metric, y, outputs) for metric in recipe.metrics]
+        self.measures = [keras.losses.get(recipe.loss), *metrics]
 
     def start(self, values: list[np.ndarray], rates: np.ndarray) -> tuple[Any, ...]:
         """Return the state before the first step; `values` as the model's variables."""
@@ -125,11 +72,11 @@ class Program:
             for v in self.optimizer.variables
         ]
         never = np.zeros(len(rates), "int32")
-        return self.packing.pack(trained), others, slots, never
+        return trained, others, slots, never
 
     def values(self, state: tuple[Any, ...]) -> list[np.ndarray]:
         """Return the model's variables in its order, from a state of arrays."""
-        values = [*self.packing.unpack(state[0]), *state[1]]
+        values = [*state[0], *state[1]]
         variables = self.model.trainable_variables + self.model.non_trainable_variables
         named = {id(v): a for v, a in zip(variables, values, strict=True)}
         return [named[id(v)] for v in self.model.variables]
@@ -147,40 +94,39 @@ class Program:
 
         x, y = (self.backend.gather(array, chosen) for array in data)
         prediction, others, penalties = self.model.stateless_call(
-            self.packing.weights(trained), others, x, training=True, return_losses=True
+            trained, others, x, training=True, return_losses=True
         )
-        return sum(penalties, ops.mean(self.loss(y, prediction))), others
+        return sum(penalties, ops.mean(self.measures[0](y, prediction))), others
 
     def update(
         self, step: Any, loss: Any, others: Any, slopes: Any, state: Any
     ) -> tuple[Any, Any, Any, Any]:
-        """Return one replica's next state: the old one if the step is not finite."""
+        """Return one replica's next state; note the first step that is not finite.
+
+        The step is taken all the same: holding every weight back would cost a third of
+        the time. `training.train` returns to the last finite state afterwards.
+        """
         from keras import ops
 
         trained, _, slots, diverged_at = state
-        moved, new_slots = self.optimizer.stateless_apply(slots, slopes, trained)
-        total = sum((ops.sum(weights) for weights in moved), loss)
-        was_fine = diverged_at == 0
-        is_fine = ops.logical_and(ops.isfinite(total), was_fine)
-        new = [
-            [ops.where(is_fine, a, b) for a, b in zip(news, olds, strict=True)]
-            for news, olds in zip((moved, others, new_slots), state[:3], strict=True)
-        ]
-        failed = ops.logical_and(ops.logical_not(is_fine), was_fine)
-        return *new, ops.where(failed, step + 1, diverged_at)
+        trained, slots = self.optimizer.stateless_apply(slots, slopes, trained)
+        is_first = ops.logical_and(
+            ops.logical_not(ops.isfinite(loss)), ops.equal(diverged_at, 0)
+        )
+        return trained, others, slots, ops.where(is_first, step + 1, diverged_at)
 
     def measure(self, data: Any, trained: Any, others: Any, splits: Any) -> Any:
         """Return one replica's measures in inference mode, shape (splits, measures)."""
         from keras import ops
 
-        rows = []
-        for chosen in splits:
-            x, y = (self.backend.gather(array, chosen) for array in data)
-            prediction, _ = self.model.stateless_call(
-                self.packing.weights(trained), others, x, training=False
-            )
-            values = [ops.mean(f(y, prediction)) for f in (self.loss, *self.metrics)]
+        x, y = (self.backend.gather(array, ops.concatenate(splits)) for array in data)
+        prediction, _ = self.model.stateless_call(trained, others, x, training=False)
+        rows, start = [], 0
+        for split in splits:
+            part = slice(start, start + split.shape[-1])
+            values = [ops.mean(f(y[part], prediction[part])) for f in self.measures]
             rows.append(ops.stack([ops.cast(v, self.recipe.dtype) for v in values]))
+            start = part.stop
         return ops.stack(rows)
 
     def run(
@@ -228,7 +174,7 @@ class Program:
             return state, recorded[j], records
 
         replicas = () if number == 1 else (number,)
-        measures = (len(often), 1 + len(self.metrics))
+        measures = (len(often), len(self.measures))
         records = ops.zeros((*recorded.shape, *replicas, *measures), self.recipe.dtype)
         begun = (state, recorded[0] * 0, records)
         state, _, records = repeat(interval, begun, 0, recorded.shape[0])
@@ -237,15 +183,3 @@ class Program:
             state, final = tree.map_structure(lambda array: array[None], (state, final))
             records = records[:, None]
         return state, records, final
-
-
-def is_elementwise(optimizer: Any, variables: list[Any]) -> bool:
-    """Whether all weights may be trained as one vector by this optimizer."""
-    is_stock = type(optimizer).__module__.startswith("keras.")
-    return (
-        is_stock
-        and type(optimizer).__name__ in ELEMENTWISE
-        and optimizer.clipnorm is None
-        and not getattr(optimizer, "_exclude_from_weight_decay", None)
-        and all(variable.constraint is None for variable in variables)
-    )

@@ -10,7 +10,7 @@ import numpy as np
 from dlclaims.engine import architecture
 from dlclaims.engine.blueprint import NOISE_STATE, Blueprint
 from dlclaims.engine.numerics import Numerics
-from dlclaims.engine.recipe import SPLITS, Recipe
+from dlclaims.engine.recipe import Recipe
 from dlclaims.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,41 +121,23 @@ class Runs:
             return table.assign(status="ok", diverged_at=float("nan"))
         steps = np.array(self.recipe.recorded)
         rows = [(*replica, int(step)) for replica in self.replicas for step in steps]
-        table = pd.DataFrame(rows, columns=keys)
-        diverged_at = self._diverged_at()
-        is_over = steps >= diverged_at[:, None]
-        columns = dict(zip(self.recipe.columns, self._by_column(is_over), strict=True))
-        for name, column in columns.items():
-            table[name] = column.ravel()
+        diverged_at = np.where(self.diverged_at, self.diverged_at, np.nan)[:, None]
+        is_over = steps >= diverged_at  # never, where it is NaN
+        kept = np.where(is_over[..., None, None], np.nan, self.records)
+        metrics = np.moveaxis(kept.reshape(*is_over.shape, -1), -1, 0)
+        columns = dict(zip(self.recipe.columns, metrics, strict=True))
         for name, threshold in self.recipe.until:
-            reaches = columns[name] >= threshold
-            if name.endswith("loss"):
-                reaches = columns[name] <= threshold
-            first = np.where(reaches.any(1), steps[reaches.argmax(1)], steps[-1])
-            table[f"steps_to_{name}_{threshold:g}"] = np.repeat(first, len(steps))
-            table[f"reached_{name}_{threshold:g}"] = np.repeat(
-                reaches.any(1), len(steps)
-            )
-        return table.assign(
-            status=np.repeat(
-                np.where(np.isinf(diverged_at), "ok", "diverged"), len(steps)
-            ),
-            diverged_at=np.repeat(
-                np.where(np.isinf(diverged_at), np.nan, diverged_at), len(steps)
-            ),
-        )
-
-    def _by_column(self, is_over: np.ndarray) -> list[np.ndarray]:
-        replicas, steps, splits, measures = self.records.shape
-        values = np.where(is_over[..., None, None], np.nan, self.records)
-        assert splits == len(SPLITS)
-        return list(np.moveaxis(values.reshape(replicas, steps, -1), -1, 0))
-
-    def _diverged_at(self) -> np.ndarray:
-        """Step of divergence, infinite for none; a recorded loss may show it first."""
-        assert self.recipe is not None
-        steps = np.array(self.recipe.recorded, float)
-        is_lost = ~np.isfinite(self.records[:, :, 0, 0])
-        shown = np.where(is_lost, steps, np.inf).min(axis=1)
-        missed = np.where(self.diverged_at > 0, self.diverged_at, np.inf)
-        return np.minimum(shown, missed)
+            is_loss = name.endswith("loss")
+            column = columns[name]
+            reached = column <= threshold if is_loss else column >= threshold
+            ever = reached.any(axis=1, keepdims=True)
+            first = steps[reached.argmax(axis=1)][:, None]
+            columns[f"steps_to_{name}_{threshold:g}"] = np.where(ever, first, steps[-1])
+            columns[f"reached_{name}_{threshold:g}"] = ever
+        columns["status"] = np.where(np.isnan(diverged_at), "ok", "diverged")
+        columns["diverged_at"] = diverged_at
+        long = {
+            name: np.broadcast_to(column, is_over.shape).ravel()
+            for name, column in columns.items()
+        }
+        return pd.DataFrame(rows, columns=keys).assign(**long)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,13 +100,55 @@ def train(
             [split[owner] for split in often.values()],
             [split[owner] for split in late.values()],
         )
-        state, records, final = execute(program, settings, examples, own)
+        run = partial(execute, program, settings, examples)
+        state, records, final = run(own, recipe.steps)
+        diverged_at = first_not_finite(state[3], records, recipe)
+        restore(run, own, state, diverged_at)
     table = np.full((*records.shape[:2], len(SPLITS), records.shape[3]), np.nan)
     table[:, :, [SPLITS.index(name) for name in often]] = records
     if late:
         table[:, -1, [SPLITS.index(name) for name in late]] = final
     values = tuple(program.values(state))
-    return Runs(plan, seeds, rates, values, settings, recipe, table, state[3])
+    return Runs(plan, seeds, rates, values, settings, recipe, table, diverged_at)
+
+
+def first_not_finite(
+    missed: np.ndarray, records: np.ndarray, recipe: Recipe
+) -> np.ndarray:
+    """Return the step at which each replica diverged, 0 for none.
+
+    Parameters
+    ----------
+    missed : ndarray of int, shape (replicas,)
+        The first step whose batch loss was not finite, 0 for none.
+    records : ndarray, shape (replicas, recorded steps, splits, measures)
+        The loss of the training split comes first; it may show it a step earlier.
+    """
+    never = recipe.steps + 1
+    steps = np.maximum(recipe.recorded, 1)
+    shown = np.where(np.isfinite(records[:, :, 0, 0]), never, steps).min(axis=1)
+    first = np.minimum(np.where(missed > 0, missed, never), shown)
+    return np.where(first < never, first, 0)
+
+
+def restore(
+    run: Callable[[Any, int], Any], own: Any, state: Any, diverged_at: np.ndarray
+) -> None:
+    """Put diverged replicas of `state` back to their last finite weights.
+
+    Training repeats itself to the bit, so the way back is to run up to there again;
+    that costs nothing where nothing diverges.
+    """
+    from keras import tree
+
+    for row in np.flatnonzero(diverged_at):
+        replica = tree.map_structure(lambda array: array[[row]], own)  # noqa: B023
+        for stop in range(diverged_at[row] - 1, -1, -1):
+            again, _, _ = run(replica, stop)
+            if all(np.isfinite(array).all() for array in (*again[0], *again[1])):
+                break
+        for whole, part in zip(tree.flatten(state), tree.flatten(again), strict=True):
+            whole[row] = part[0]
 
 
 def measured(
@@ -155,9 +198,9 @@ def prepare(
 
 
 def execute(
-    program: Program, settings: Numerics, examples: Examples, own: Any
+    program: Program, settings: Numerics, examples: Examples, own: Any, stop: int
 ) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Run all replicas in chunks; return state, records and final, replicas first.
+    """Run all replicas up to step `stop`; return state, records, final, replicas first.
 
     Parameters
     ----------
@@ -172,7 +215,7 @@ def execute(
         settings.replicas_per_call,
     )
     data = [backend.tensor(typed(a, recipe.dtype)) for a in (examples.x, examples.y)]
-    recorded = backend.tensor(np.array(recipe.recorded, "int32"))
+    recorded = backend.tensor(np.minimum(recipe.recorded, stop, dtype="int32"))
     replicas = len(own[1])
     # The last chunk is filled up with its last replica, so that all have one shape.
     rows = np.arange(-(-replicas // number) * number).clip(max=replicas - 1)
