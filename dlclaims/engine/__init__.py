@@ -4,8 +4,30 @@ Importing this package is cheap; Keras and its backend are imported by the first
 """
 
 from dlclaims.engine.numerics import Numerics, pin
+from dlclaims.engine.probes import (
+    LayerGradients,
+    derivative,
+    layer_gradients,
+    preactivation_gradients,
+    representations,
+    signal_to_noise,
+)
 from dlclaims.engine.recipe import Examples, Recipe
 from dlclaims.engine.runs import Runs
 from dlclaims.engine.training import initialize, train
 
-__all__ = ["Examples", "Numerics", "Recipe", "Runs", "initialize", "pin", "train"]
+__all__ = [
+    "Examples",
+    "LayerGradients",
+    "Numerics",
+    "Recipe",
+    "Runs",
+    "derivative",
+    "initialize",
+    "layer_gradients",
+    "pin",
+    "preactivation_gradients",
+    "representations",
+    "signal_to_noise",
+    "train",
+]

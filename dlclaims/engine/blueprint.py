@@ -90,21 +90,19 @@ class Blueprint:
         Variable k of a seed has the stream ``init/k`` (``noise/k`` for the state of a
         layer's random generator), so no draw depends on the order or number of others.
         """
-        return [
-            np.stack(
-                [self._value(k, seeds.generator, seed) for seed in seeds],
-                dtype=variable.dtype,
-                casting="unsafe",
-            )
-            for k, variable in enumerate(self.model.variables)
-        ]
-
-    def _value(self, k: int, generator: Any, seed: int) -> np.ndarray:
-        variable = self.model.variables[k]
-        if variable.name == NOISE_STATE:
-            return np.array([generator(seed, f"noise/{k}").integers(2**31), 0])
-        rng = generator(seed, f"init/{k}")
-        return initial_value(self.initializers[k], variable.shape, rng)
+        values = []
+        for k, variable in enumerate(self.model.variables):
+            drawn = np.empty((len(seeds), *variable.shape), variable.dtype)
+            for row, seed in enumerate(seeds):
+                if variable.name == NOISE_STATE:
+                    rng = seeds.generator(seed, f"noise/{k}")
+                    drawn[row] = rng.integers(2**31), 0
+                else:
+                    rng = seeds.generator(seed, f"init/{k}")
+                    law = self.initializers[k]
+                    drawn[row] = initial_value(law, variable.shape, rng)
+            values.append(drawn)
+        return values
 
     @property
     def is_random(self) -> bool:

@@ -155,3 +155,8 @@ def measure_of(metric: str | Callable[..., Any], y: np.ndarray, outputs: int) ->
             "use e.g. sparse_categorical_accuracy, or pass metric(y, prediction)",
         )
     return function
+
+
+def typed(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Return integers as int32 and everything else in `dtype`."""
+    return array.astype("int32" if np.issubdtype(array.dtype, np.integer) else dtype)

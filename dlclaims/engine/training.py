@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlclaims.engine import architecture, backends, numerics, schedule
+from dlclaims.engine import architecture, backends, cache, numerics, schedule
 from dlclaims.engine.blueprint import Blueprint, blueprint, precision
 from dlclaims.engine.numerics import Numerics
 from dlclaims.engine.program import Program
-from dlclaims.engine.recipe import SPLITS, Examples, Recipe
+from dlclaims.engine.recipe import SPLITS, Examples, Recipe, typed
 from dlclaims.engine.runs import Runs
 from dlclaims.errors import UsageError
 
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
     import keras
 
     from dlclaims.seeds import Seeds
-
-#: This process' programs. A key names functions by id, so they are kept beside.
-_programs: dict[Any, tuple[Program, list[Any]]] = {}
-_preparing = threading.Lock()
 
 
 def initialize(
@@ -188,13 +183,10 @@ def prepare(
         *(recipe.train_examples, recipe.steps, recipe.batch, len(recipe.recorded)),
         *(repr(shapes), examples.y.dtype.kind, settings),
     )
-    with _preparing:
-        if key not in _programs:
-            program = Program(
-                plan.model, recipe, examples.y, settings.replicas_per_call
-            )
-            _programs[key] = program, kept
-        return _programs[key][0]
+    number = settings.replicas_per_call
+    return cache.once(
+        key, kept, lambda: Program(plan.model, recipe, examples.y, number)
+    )
 
 
 def execute(
@@ -235,8 +227,3 @@ def execute(
     with ThreadPoolExecutor(settings.replica_threads) as pool:
         outputs = list(pool.map(run, chunks))
     return tree.map_structure(lambda *parts: np.concatenate(parts)[:replicas], *outputs)
-
-
-def typed(array: np.ndarray, dtype: str) -> np.ndarray:
-    """Return integers as int32 and everything else in `dtype`."""
-    return array.astype("int32" if np.issubdtype(array.dtype, np.integer) else dtype)
