@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from dlclaims import plan, results, source
 from dlclaims.claims import Assertion, Claim, Region
+from dlclaims.doctor import Check
 from dlclaims.errors import DlclaimsError
 from dlclaims.pages import Page
 from dlclaims.shelf import Shelf
+from dlclaims.suite import PageResult
+from dlclaims.survey import Prospect, Status
 
 SCHEMA = 1
 ROLES = ("document", "corrected")
@@ -78,6 +82,46 @@ def describe(shelf: Shelf, words: Sequence[str], out: Path) -> dict[str, Any]:
             for name in missing
         ],
     }
+
+
+def outcome(found: Sequence[PageResult], out: Path) -> dict[str, Any]:
+    """Return what a run came to: cells, failures, verdicts as in ``verdicts.json``."""
+    return {
+        "schema": SCHEMA,
+        "report": str(out / "report.html"),
+        "pages": [
+            {
+                "name": page.page,
+                "trained": page.trained,
+                "stored": page.cached,
+                "failed": dict(page.failed),
+                "error": faults(page.error) if page.error else None,
+                "profile": page.verdicts.get("profile"),
+                "claims": page.verdicts.get("claims", {}),
+            }
+            for page in found
+        ],
+    }
+
+
+def prospects(found: Sequence[Prospect]) -> dict[str, Any]:
+    """Return what a run would do, cell by cell."""
+    return {
+        "schema": SCHEMA,
+        "cells": [
+            {"cell": p.cell.label, "state": p.state, "reason": p.reason} for p in found
+        ],
+    }
+
+
+def standings(found: Sequence[Status]) -> dict[str, Any]:
+    """Return how the results of pages stand."""
+    return {"schema": SCHEMA, "pages": [asdict(page) for page in found]}
+
+
+def checks(found: Sequence[Check]) -> dict[str, Any]:
+    """Return what the doctor found."""
+    return {"schema": SCHEMA, "checks": [asdict(check) for check in found]}
 
 
 def tally(verdicts: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -149,7 +193,7 @@ def _statements(claim_id: str) -> list[dict[str, Any]]:
 
 
 def _assertion(made: Assertion, outcome: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what is asserted; with `outcome`, what came of it (as in verdicts.json)."""
+    """Return what is asserted or, from ``verdicts.json``, what came of it."""
     if outcome:
         return dict(outcome)
     return {

@@ -1,10 +1,11 @@
-"""How things look in a terminal: aligned columns, verdicts in colour, claims as text."""
+"""How things look in a terminal: aligned columns, verdicts in colour, numbers."""
 
 from __future__ import annotations
 
 import math
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -64,10 +65,12 @@ def wrap(text: str, indent: str = "") -> str:
 
 
 def heading(text: str) -> str:
+    """Return a heading."""
     return click.style(text, bold=True)
 
 
 def count(number: int, noun: str) -> str:
+    """Return ``1 cell``, ``2 cells``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -87,15 +90,17 @@ def tally(numbers: Mapping[str, int]) -> str:
     return ", ".join(found) or "none"
 
 
-def minutes(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """Return a rough time in words; None is a time that nobody knows yet."""
     if seconds is None:
-        return "an unknown time"
+        return "time unknown"
     if seconds < 90:
         return f"about {count(max(1, round(seconds)), 'second')}"
     return f"about {count(round(seconds / 60), 'minute')}"
 
 
 def number(value: float | None) -> str:
+    """Return three significant digits."""
     return "none" if value is None or math.isnan(value) else f"{value:.3g}"
 
 
@@ -131,3 +136,194 @@ def decisive(assertion: Mapping[str, Any]) -> Mapping[str, Any]:
     }.get(assertion["verdict"], ("undecided", "p_holds"))
     those = [c for c in criteria if c["answer"] == answer] or criteria
     return max(those, key=lambda c: c[p] or 0.0)
+
+
+def contents(found: Mapping[str, Any]) -> str:
+    """Return the list of pages as text."""
+    rows = [("page", "claims", "the document", "corrected", "")]
+    rows += [
+        (
+            page["name"],
+            str(len(page["claims"])),
+            *(_tallies(page["verdicts"])),
+            page["title"],
+        )
+        for page in found["pages"]
+    ]
+    claims = sum(len(page["claims"]) for page in found["pages"])
+    missing = sum(map(len, found["not_built"].values()))
+    return (
+        f"{columns(rows)}\n\n"
+        f"{count(len(found['pages']), 'page')} with {count(claims, 'claim')};"
+        f" {count(missing, 'planned claim')} on"
+        f" {count(len(found['not_built']), 'page')} not built yet"
+    )
+
+
+def _tallies(verdicts: Mapping[str, Any] | None) -> tuple[str, str]:
+    if verdicts is None:
+        return "no results", ""
+    return tally(verdicts["document"]), tally(verdicts["corrected"])
+
+
+def descriptions(found: Mapping[str, Any]) -> str:
+    """Return pages and claims as text."""
+    parts = [
+        *map(_page, found["pages"]),
+        *map(_claim, found["claims"]),
+        *map(_planned, found["planned"]),
+    ]
+    return "\n\n".join(parts)
+
+
+def _page(page: Mapping[str, Any]) -> str:
+    studies = [
+        (s["name"], count(s["variants"], "variant"), f"{s['seeds']} seeds", s["title"])
+        for s in page["studies"]
+    ]
+    lines = [
+        heading(f"{page['name']}: {page['title']}"),
+        page["file"],
+        page["notes"].strip(),
+        f"{heading('Studies')}\n{columns(studies, '  ')}",
+        heading("Claims"),
+    ]
+    return "\n\n".join([*lines, *map(_short_claim, page["claims"])])
+
+
+def _short_claim(claim: Mapping[str, Any]) -> str:
+    lines = [f"  {heading(claim['id'])}"]
+    for role in ("document", "corrected"):
+        made = claim[role]
+        if made:
+            lines.append(f"    {role}: {_verdict_of(made)}")
+            lines.append(wrap(made["text"], "      "))
+    return "\n".join(lines)
+
+
+def _verdict_of(assertion: Mapping[str, Any]) -> str:
+    if assertion["verdict"] is None:
+        return f"no results yet, {assertion['expected']} is expected"
+    return verdict(assertion["verdict"], assertion["label"])
+
+
+def _claim(claim: Mapping[str, Any]) -> str:
+    parts = [
+        f"{heading(claim['id'])} (page {claim['page']}; {', '.join(claim['kinds'])})",
+        *_statements(claim),
+    ]
+    for role in ("document", "corrected"):
+        if claim[role]:
+            parts.append(_assertion(role, claim[role]))
+    if claim["theory"]:
+        parts.append(f"theory: {claim['theory']}")
+    profile = claim["profile"] or "standard"
+    parts.append(f"dlclaims run {claim['page']} --profile {profile}")
+    return "\n\n".join(parts)
+
+
+def _statements(claim: Mapping[str, Any]) -> list[str]:
+    return [
+        f"question {s['question']}, {s['part']}, says\n{wrap(s['text'], '  ')}"
+        for s in claim["statements"]
+    ]
+
+
+def _assertion(role: str, made: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            c["scope"],
+            effect(c) if c["answer"] else "",
+            f"{region(*c['region'])} {c['unit']}",
+            c["answer"] or "",
+        )
+        for c in made["criteria"]
+    ]
+    lines = [
+        f"{heading(role)}: {_verdict_of(made)}",
+        wrap(made["text"], "  "),
+        *([wrap(made["reason"], "  ")] if made["reason"] else []),
+        columns([("where", "effect", "must be", "so it"), *rows], "    "),
+    ]
+    return "\n".join(lines)
+
+
+def _planned(claim: Mapping[str, Any]) -> str:
+    parts = [
+        f"{heading(claim['id'])} (planned for page {claim['page']}, not built yet)",
+        *_statements(claim),
+        f"to be tested\n{wrap(claim['text'], '  ')}",
+    ]
+    return "\n\n".join(parts)
+
+
+def outcome(found: Mapping[str, Any]) -> str:
+    """Return what a run came to: a table of verdicts, and where the report lies."""
+    rows = [("claim", "the document", "corrected", "the criterion that decides")]
+    for page in found["pages"]:
+        for name, claim in page["claims"].items():
+            made = claim["document"] or claim["corrected"]
+            both = (claim[role] for role in ("document", "corrected"))
+            words = (verdict(a["verdict"], a["label"]) if a else "" for a in both)
+            rows.append((name, *words, effect(decisive(made))))
+    return f"{columns(rows)}\n\n{found['report']}"
+
+
+def prospects(found: Mapping[str, Any]) -> str:
+    """Return what a run would do: the cells that are not stored, and why."""
+    rows = [
+        (cell["state"], cell["cell"], cell["reason"])
+        for cell in found["cells"]
+        if cell["state"] != "stored"
+    ]
+    states = Counter(cell["state"] for cell in found["cells"])
+    numbers = (f"{states[s]} {s}" for s in ("stored", "to run", "after tuning"))
+    return "\n".join([*([columns(rows)] if rows else []), ", ".join(numbers)])
+
+
+def standings(found: Mapping[str, Any]) -> str:
+    """Return how the results of pages stand."""
+    rows = [("page", "results", "stored", "missing", "failed", "design")]
+    rows += [
+        (
+            page["page"],
+            page["profile"] or "none",
+            *(str(page[name]) for name in ("stored", "missing", "failed")),
+            _changes(page),
+        )
+        for page in found["pages"]
+    ]
+    return columns(rows)
+
+
+def _changes(page: Mapping[str, Any]) -> str:
+    if page["profile"] is None:
+        return ""
+    return "; ".join(page["changes"]) or "as registered"
+
+
+def checks(found: Mapping[str, Any]) -> str:
+    """Return what the doctor found."""
+    rows = [
+        (
+            check["name"],
+            check["found"],
+            f"to do: {check['to_do']}" * bool(check["to_do"]),
+        )
+        for check in found["checks"]
+    ]
+    return columns(rows)
+
+
+def tell_failures(failed: Mapping[str, str]) -> None:
+    """Tell which cells a run lost; of many, the first three."""
+    for label, message in list(failed.items())[:3]:
+        tell(
+            DlclaimsError(
+                f"the cell {label} to be measured",
+                message,
+                "dlclaims run --only-failed, once its cause is mended",
+            )
+        )
+    if len(failed) > 3:
+        note(f"and {len(failed) - 3} more; manifest.json names all")

@@ -1,0 +1,235 @@
+"""One page: from the records of its cells to the files of its results.
+
+Cells give tables, tables give outcomes, and from there on everything is made from the
+files as they were written: what a reader computes from them is what stands in them.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlclaims import data, figures, plan, results, statistics, verdicts
+from dlclaims.claims import Levels
+from dlclaims.errors import DlclaimsError, PageError
+from dlclaims.pages import Page, Study, Variant
+from dlclaims.plan import Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dlclaims.execution import Failure
+    from dlclaims.store import Record
+
+SCHEMA = 1
+
+
+def write(
+    folder: Path,
+    page: Page,
+    profile: Profile,
+    records: Sequence[Record],
+    failures: Sequence[Failure],
+    trained: bool,
+) -> None:
+    """Write all files of a page's results into `folder`, in place of what it held.
+
+    Parameters
+    ----------
+    records, failures : sequence
+        All cells of the page, tuning included.
+    trained : bool
+        Whether a record was measured now; else the manifest keeps the commit and the
+        device of those who did.
+    """
+    measured, rates = {}, {}
+    for study in page.studies:
+        own = [record for record in records if record.cell.study == study.name]
+        measured[study.name] = table(r for r in own if r.cell.stage == "evaluation")
+        if study.tuning:
+            tuned = table(r for r in own if r.cell.stage == "tuning")
+            rates[study.name] = statistics.choose_rates(study, tuned)
+    predicted = {s.name: predictions(s, profile) for s in page.studies if s.predict}
+    registered = results.register(
+        results.read_json(folder / "registration.json"), registration(page, profile)
+    )
+    with results.replace(folder) as new:
+        tables = {
+            "outcomes": statistics.outcomes(page, measured, predicted),
+            "variants": statistics.variants(
+                page, profile, measured, rates, failures, seconds(records)
+            ),
+        }
+        for name, content in tables.items():
+            results.write_table(new / f"{name}.csv", content)
+        outcomes = results.read_table(new / "outcomes.csv")
+        variants = results.read_table(new / "variants.csv")
+        results.write_table(new / "theory.csv", statistics.theory(page, outcomes))
+        results.write_json(new / "registration.json", registered)
+        results.write_json(
+            new / "manifest.json",
+            manifest(folder, page, profile, records, failures, trained),
+        )
+        results.write_json(
+            new / "verdicts.json",
+            verdicts.assess(
+                page,
+                profile.name,
+                outcomes,
+                variants,
+                registered["current"]["digest"],
+            ),
+        )
+        for figure in page.figures:
+            drawn = figure_table(
+                figure.where, measured[figure.study], predicted.get(figure.study)
+            )
+            figures.save(figure, drawn, new)
+
+
+def registration(page: Page, profile: Profile) -> dict[str, Any]:
+    """Return a page's registration as its declarations stand now."""
+    return plan.registration(page, profile, data.DIGESTS)
+
+
+def table(records: Iterable[Record]) -> pd.DataFrame:
+    """Return the rows of cells of one study under ``study, variant, <factors>``."""
+    import pandas as pd
+
+    parts = [_located(r.cell.study, r.cell.variant, r.table) for r in records]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def predictions(study: Study, profile: Profile) -> pd.DataFrame:
+    """Return what theory predicts for every variant, in the measured table's form."""
+    import pandas as pd
+
+    assert study.predict is not None
+    parts = [
+        _located(study.name, variant, study.predict(variant))
+        for variant in study.variants(profile.name)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _located(study: str, variant: Variant, rows: pd.DataFrame) -> pd.DataFrame:
+    leading = {"study": study, "variant": variant.name, **dict(variant.factors)}
+    twice = sorted(leading.keys() & set(rows.columns))
+    if twice:
+        raise PageError(
+            f"columns of study {study} that are not named as a factor is",
+            ", ".join(twice),
+            "leave them out: the table gets its factors from the variant",
+        )
+    located = rows.copy()
+    for place, (name, level) in enumerate(leading.items()):
+        located.insert(place, name, level)
+    return located
+
+
+def figure_table(
+    where: Levels, measured: pd.DataFrame, predicted: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return what a figure draws: the measured rows, then the predicted ones."""
+    import pandas as pd
+
+    parts = [measured.assign(source="measured")]
+    if predicted is not None:
+        parts.append(predicted.assign(source="theory"))
+    rows = pd.concat(parts, ignore_index=True)
+    for factor, level in where:
+        rows = rows[rows[factor] == level]
+    first = ["source"]
+    return rows[[*first, *rows.columns.difference(first, sort=False)]]
+
+
+def seconds(records: Iterable[Record]) -> pd.DataFrame:
+    """Return what the cells took: study, variant, stage, seconds; one cell a row."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            (r.cell.study, r.cell.variant.name, r.cell.stage, r.meta["seconds"])
+            for r in records
+        ],
+        columns=["study", "variant", "stage", "seconds"],
+    )
+
+
+def manifest(
+    folder: Path,
+    page: Page,
+    profile: Profile,
+    records: Sequence[Record],
+    failures: Sequence[Failure],
+    trained: bool,
+) -> dict[str, Any]:
+    """Return how a page's results were made."""
+    meta = records[0].meta if records else {}
+    made = {
+        "schema": SCHEMA,
+        "page": page.name,
+        "profile": profile.name,
+        "commit": commit(),
+        "device": meta.get("device"),
+        "device_name": device_name(),
+        "backend": meta.get("backend"),
+        "versions": meta.get("versions", {}),
+        "numerics": meta.get("numerics", {}),
+        "cells": {r.cell.label: r.meta["seconds"] for r in records},
+        "seconds": sum(r.meta["seconds"] for r in records),
+        "failed": {f.cell.label: f.message.splitlines()[0] for f in failures},
+    }
+    earlier = results.read_json(folder / "manifest.json")
+    if not trained and earlier.get("cells") == made["cells"]:
+        made |= {name: earlier[name] for name in ("commit", "device_name")}
+    return made
+
+
+def commit() -> str | None:
+    """Return the clone's commit, ``-dirty`` when its code differs; None elsewhere."""
+    if not (results.CLONE / ".git").exists():
+        return None
+    name = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--", "dlclaims", "experiments")
+    return f"{name}-dirty" if name and changed else name or None
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(
+        ["git", *words],
+        cwd=results.CLONE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip()
+
+
+def device_name() -> str:
+    """Return the processor's name, as Linux tells it; else its architecture."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.machine()
+
+
+def blame(page: Page, error: Exception) -> DlclaimsError:
+    """Return an error of a page's own code in a user's words, with file and line."""
+    if isinstance(error, DlclaimsError):
+        return error
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).is_relative_to(page.file.parent)]
+    frame = (own or frames)[-1]
+    return PageError(
+        f"the results of page {page.name} to be made",
+        f"{type(error).__name__} at {frame.filename}:{frame.lineno}: {error}",
+        "mend that line and run again; finished cells are kept",
+    )

@@ -1,0 +1,350 @@
+"""The command line: words in, text or JSON out, an exit code. No logic of its own.
+
+Data go to standard output, everything else to standard error. Exit codes: 0 done,
+1 a cell or a page failed, 2 usage, 3 environment, 4 the report differs, 5 a pattern
+matched nothing, 75 locked, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlclaims import __version__, overview, results, terminal
+from dlclaims.errors import DlclaimsError
+from dlclaims.plan import PROFILES, parse_seeds
+from dlclaims.shelf import Shelf, shelve
+
+FAILED, DIFFERS, INTERRUPTED = 1, 4, 130
+
+Command = Callable[..., int]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; see the module's docstring."""
+    sys.exit(call(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def call(arguments: list[str]) -> int:
+    """Run a command; return its exit code, telling errors in at most three lines."""
+    debug = "--debug" in arguments or bool(os.environ.get("DLCLAIMS_DEBUG"))
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
+    try:
+        return cli.main(arguments, "dlclaims", standalone_mode=False) or 0
+    except click.Abort:
+        terminal.note("interrupted; finished cells are kept: the same command goes on")
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        told = _as_told(error)
+        terminal.tell(told)
+        return told.exit_code
+
+
+def _as_told(error: Exception) -> DlclaimsError:
+    if isinstance(error, DlclaimsError):
+        return error
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "dlclaims"
+        usage = context.get_usage().removeprefix("Usage: ") if context else path
+        return _Usage(usage, error.format_message(), f"{path} --help")
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    return DlclaimsError(
+        "no fault in dlclaims",
+        f"{type(error).__name__} at {place}: {error}",
+        "run again with --debug, and report what it prints",
+    )
+
+
+class _Usage(DlclaimsError):
+    exit_code = 2
+
+
+def _pages_option(command: Command) -> Command:
+    return click.option(
+        "--pages",
+        "folders",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="DIR",
+        help="A folder with pages of your own; may be given several times.",
+    )(command)
+
+
+def _out_option(command: Command) -> Command:
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="The folder of results. Default: ./results, or that of the clone when you"
+        " are in one and ./results does not exist.",
+    )(command)
+
+
+def _json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _common(command: Command) -> Command:
+    """Add the options that every command has."""
+    command = click.option(
+        "--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors."
+    )(command)
+    return click.option(
+        "--no-color",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_color,
+        help="Print without colours, as with NO_COLOR set.",
+    )(command)
+
+
+def _set_color(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value or os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+def _examples(*lines: str) -> str:
+    """Return an epilog of example calls; the mark keeps click from filling it."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog=_examples(
+        "dlclaims list                       what there is",
+        "dlclaims run vanishing-gradient     train, judge, report",
+        "dlclaims show vg-relu-not-immune    what came out, and how sure it is",
+    ),
+)
+@click.version_option(__version__, message="%(version)s")
+@click.pass_context
+def cli(context: click.Context) -> int:
+    """Test the statements that people learn about deep learning."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    return 0
+
+
+@cli.command(
+    "list",
+    epilog=_examples(
+        "dlclaims list", "dlclaims list --json", "dlclaims list --pages ~/my-pages"
+    ),
+)
+@_pages_option
+@_out_option
+@_json_option
+@_common
+def list_pages(folders: Sequence[Path], out: Path | None, as_json: bool) -> int:
+    """List the pages, their verdicts, and what is not built yet."""
+    shelf = shelve(folders)
+    found = overview.contents(shelf, out or results.default_out())
+    _print(found, as_json, terminal.contents)
+    return _tell_broken(shelf)
+
+
+@cli.command(
+    epilog=_examples(
+        "dlclaims show vanishing-gradient",
+        "dlclaims show vg-relu-not-immune",
+        'dlclaims show "vg-*" --json',
+    )
+)
+@click.argument("names", nargs=-1, required=True, metavar="PAGE-OR-CLAIM...")
+@_pages_option
+@_out_option
+@_json_option
+@_common
+def show(
+    names: Sequence[str], folders: Sequence[Path], out: Path | None, as_json: bool
+) -> int:
+    """Show a page or a claim: what is asserted, what decides, what came out."""
+    shelf = shelve(folders)
+    found = overview.describe(shelf, names, out or results.default_out())
+    _print(found, as_json, terminal.descriptions)
+    return 0
+
+
+@cli.command(
+    epilog=_examples(
+        "dlclaims run",
+        "dlclaims run vanishing-gradient --profile quick",
+        'dlclaims run "vanishing*" --dry-run',
+        "dlclaims run my-claim --pages ~/my-pages --out ~/my-results",
+    )
+)
+@click.argument("names", nargs=-1, metavar="[PAGES]...")
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    default="standard",
+    show_default=True,
+    help="Seeds and grids: smoke has 3 seeds, quick 8, standard 16, full 30.",
+)
+@click.option(
+    "--seeds", metavar="N|A-B", help="Other evaluation seeds: 8 (the first) or 0-15."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Workers. Default: the cores.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+)
+@_out_option
+@_pages_option
+@click.option("--fresh", is_flag=True, help="Measure again what is stored.")
+@click.option("--only-failed", is_flag=True, help="Only pages that lost cells.")
+@click.option("--dry-run", is_flag=True, help="Tell which cells would run, and why.")
+@_json_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for each cell.")
+@_common
+def run(
+    names: Sequence[str],
+    profile: str,
+    seeds: str | None,
+    jobs: int | None,
+    device: str,
+    out: Path | None,
+    folders: Sequence[Path],
+    fresh: bool,
+    only_failed: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Run pages: train what is not trained yet, judge, write the report.
+
+    PAGES are names of pages, ids of claims, or quoted patterns of them; all pages
+    without. Finished cells are never trained again, so that a run that was interrupted
+    goes on where it stopped.
+    """
+    from dlclaims import suite, survey
+    from dlclaims.design import design
+    from dlclaims.progress import Progress
+
+    folder = out or results.default_out()
+    numbers = parse_seeds(seeds) if seeds is not None else None
+    wanted = design(names, profile=profile, seeds=numbers, folders=folders)
+    if dry_run:
+        prospects = survey.dry_run(wanted, folder, device=device, fresh=fresh)
+        _print(overview.prospects(prospects), as_json, terminal.prospects)
+        return _tell_broken(wanted.shelf, wanted.names)
+    with Progress(
+        wanted.all_cells(),
+        survey.seconds_before(folder, wanted.names),
+        jobs or suite.cores(),
+        verbosity=verbose - quiet,
+        color=click.get_current_context().color,
+    ) as progress:
+        found = suite.run(
+            names,
+            profile=profile,
+            seeds=numbers,
+            jobs=jobs,
+            device=device,
+            out=folder,
+            folders=folders,
+            fresh=fresh,
+            only_failed=only_failed,
+            on_event=progress,
+        )
+    _print(overview.outcome(found, folder), as_json, terminal.outcome)
+    for page in found:
+        terminal.tell_failures(page.failed)
+        if page.error:
+            terminal.tell(page.error)
+    return FAILED if any(page.failed or page.error for page in found) else 0
+
+
+@cli.command(epilog=_examples("dlclaims report", "dlclaims report --check"))
+@click.option("--check", is_flag=True, help="Compare with what is there; exit 4.")
+@_out_option
+@_pages_option
+@_common
+def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
+    """Render the report again from the results; nothing is trained."""
+    from dlclaims import suite
+
+    folder = out or results.default_out()
+    shelf = shelve(folders)
+    if not check:
+        click.echo(suite.write_report(folder, shelf))
+        return _tell_broken(shelf)
+    differences = suite.check_report(folder, shelf)
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        terminal.tell(
+            DlclaimsError(
+                f"the report in {folder} to be what its results give",
+                terminal.count(len(differences), "difference"),
+                "dlclaims report, and commit what it writes",
+            )
+        )
+        return DIFFERS
+    return _tell_broken(shelf)
+
+
+@cli.command(
+    epilog=_examples("dlclaims status", "dlclaims status vanishing-gradient --json")
+)
+@click.argument("names", nargs=-1, metavar="[PAGES]...")
+@_out_option
+@_pages_option
+@_json_option
+@_common
+def status(
+    names: Sequence[str], out: Path | None, folders: Sequence[Path], as_json: bool
+) -> int:
+    """Tell which pages have results, whether they are current, and what lacks."""
+    from dlclaims import survey
+    from dlclaims.design import design
+
+    wanted = design(names, folders=folders)
+    found = survey.status(wanted, out or results.default_out())
+    _print(overview.standings(found), as_json, terminal.standings)
+    return _tell_broken(wanted.shelf, wanted.names)
+
+
+@cli.command()
+@_out_option
+@_pages_option
+@_json_option
+@_common
+def doctor(out: Path | None, folders: Sequence[Path], as_json: bool) -> int:
+    """Look for what this machine lacks: versions, cores, memory, device, folders."""
+    from dlclaims import doctor as physician
+
+    checks = physician.examine(out or results.default_out(), folders)
+    _print(overview.checks(checks), as_json, terminal.checks)
+    return 0 if all(check.is_fine for check in checks) else 3
+
+
+def _print(found: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        click.echo(text(found))
+
+
+def _tell_broken(shelf: Shelf, names: Sequence[str] | None = None) -> int:
+    """Tell why pages do not load: all of them, or those that are named."""
+    broken = [e for n, e in shelf.broken.items() if names is None or n in names]
+    for error in broken:
+        terminal.tell(error)
+    return FAILED if broken else 0
