@@ -9,19 +9,17 @@ from __future__ import annotations
 import platform
 import subprocess
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlclaims import data, figures, plan, results, statistics, verdicts
-from dlclaims.claims import Levels
+from dlclaims import figures, results, statistics, tables, verdicts
+from dlclaims.design import registration
 from dlclaims.errors import DlclaimsError, PageError
-from dlclaims.pages import Page, Study, Variant
+from dlclaims.pages import Page
 from dlclaims.plan import Profile
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from dlclaims.execution import Failure
     from dlclaims.store import Record
 
@@ -49,22 +47,26 @@ def write(
     measured, rates = {}, {}
     for study in page.studies:
         own = [record for record in records if record.cell.study == study.name]
-        measured[study.name] = table(r for r in own if r.cell.stage == "evaluation")
+        measured[study.name] = tables.measured(
+            r for r in own if r.cell.stage == "evaluation"
+        )
         if study.tuning:
-            tuned = table(r for r in own if r.cell.stage == "tuning")
+            tuned = tables.measured(r for r in own if r.cell.stage == "tuning")
             rates[study.name] = statistics.choose_rates(study, tuned)
-    predicted = {s.name: predictions(s, profile) for s in page.studies if s.predict}
+    predicted = {
+        s.name: tables.predicted(s, profile) for s in page.studies if s.predict
+    }
     registered = results.register(
         results.read_json(folder / "registration.json"), registration(page, profile)
     )
     with results.replace(folder) as new:
-        tables = {
+        judged = {
             "outcomes": statistics.outcomes(page, measured, predicted),
             "variants": statistics.variants(
-                page, profile, measured, rates, failures, seconds(records)
+                page, profile, measured, rates, failures, tables.seconds(records)
             ),
         }
-        for name, content in tables.items():
+        for name, content in judged.items():
             results.write_table(new / f"{name}.csv", content)
         outcomes = results.read_table(new / "outcomes.csv")
         variants = results.read_table(new / "variants.csv")
@@ -85,79 +87,10 @@ def write(
             ),
         )
         for figure in page.figures:
-            drawn = figure_table(
+            rows = tables.drawn(
                 figure.where, measured[figure.study], predicted.get(figure.study)
             )
-            figures.save(figure, drawn, new)
-
-
-def registration(page: Page, profile: Profile) -> dict[str, Any]:
-    """Return a page's registration as its declarations stand now."""
-    return plan.registration(page, profile, data.DIGESTS)
-
-
-def table(records: Iterable[Record]) -> pd.DataFrame:
-    """Return the rows of cells of one study under ``study, variant, <factors>``."""
-    import pandas as pd
-
-    parts = [_located(r.cell.study, r.cell.variant, r.table) for r in records]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def predictions(study: Study, profile: Profile) -> pd.DataFrame:
-    """Return what theory predicts for every variant, in the measured table's form."""
-    import pandas as pd
-
-    assert study.predict is not None
-    parts = [
-        _located(study.name, variant, study.predict(variant))
-        for variant in study.variants(profile.name)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _located(study: str, variant: Variant, rows: pd.DataFrame) -> pd.DataFrame:
-    leading = {"study": study, "variant": variant.name, **dict(variant.factors)}
-    twice = sorted(leading.keys() & set(rows.columns))
-    if twice:
-        raise PageError(
-            f"columns of study {study} that are not named as a factor is",
-            ", ".join(twice),
-            "leave them out: the table gets its factors from the variant",
-        )
-    located = rows.copy()
-    for place, (name, level) in enumerate(leading.items()):
-        located.insert(place, name, level)
-    return located
-
-
-def figure_table(
-    where: Levels, measured: pd.DataFrame, predicted: pd.DataFrame | None
-) -> pd.DataFrame:
-    """Return what a figure draws: the measured rows, then the predicted ones."""
-    import pandas as pd
-
-    parts = [measured.assign(source="measured")]
-    if predicted is not None:
-        parts.append(predicted.assign(source="theory"))
-    rows = pd.concat(parts, ignore_index=True)
-    for factor, level in where:
-        rows = rows[rows[factor] == level]
-    first = ["source"]
-    return rows[[*first, *rows.columns.difference(first, sort=False)]]
-
-
-def seconds(records: Iterable[Record]) -> pd.DataFrame:
-    """Return what the cells took: study, variant, stage, seconds; one cell a row."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            (r.cell.study, r.cell.variant.name, r.cell.stage, r.meta["seconds"])
-            for r in records
-        ],
-        columns=["study", "variant", "stage", "seconds"],
-    )
+            figures.save(figure, rows, new)
 
 
 def manifest(

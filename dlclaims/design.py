@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dlclaims import plan
+from dlclaims import data, plan, tables
 from dlclaims.errors import UsageError, nearest
 from dlclaims.pages import Page, Study
 from dlclaims.plan import Cell, Profile
@@ -61,14 +61,14 @@ class Design:
 
     def cells_after(self, record: Record) -> tuple[Cell, ...]:
         """Return what a record makes known: a tuning cell its variant's evaluation."""
-        from dlclaims import assembly, statistics
+        from dlclaims import statistics
 
         tuned = record.cell
         if tuned.stage != "tuning":
             return ()
         page = self.pages[tuned.page]
         study = page.study(tuned.study)
-        rates = statistics.choose_rates(study, assembly.table([record]))
+        rates = statistics.choose_rates(study, tables.measured([record]))
         rate = float(rates["learning_rate"].iloc[0])
         return self.evaluation_after(tuned, rate)
 
@@ -117,3 +117,8 @@ def design(
         plan.PROFILES[profile],
         tuple(seeds) if seeds is not None else None,
     )
+
+
+def registration(page: Page, profile: Profile) -> dict[str, Any]:
+    """Return a page's registration as its declarations stand now."""
+    return plan.registration(page, profile, data.DIGESTS)

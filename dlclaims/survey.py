@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlclaims import plan, results
-from dlclaims.design import Design
+from dlclaims.design import Design, registration
 from dlclaims.plan import Cell
 
 if TYPE_CHECKING:
@@ -112,14 +112,12 @@ class Status:
 
 def status(wanted: Design, out: Path, *, device: str = "auto") -> tuple[Status, ...]:
     """Return how the results of a design's pages stand; nothing is trained."""
-    from dlclaims import assembly
-
     found = []
     for name, page in wanted.pages.items():
         registered = results.read_json(out / name / "registration.json")
         last = registered.get("current")
         profile = plan.PROFILES[last["profile"] if last else "standard"]
-        now = assembly.registration(page, profile)
+        now = registration(page, profile)
         own = replace(wanted, names=(name,), profile=profile)
         prospects = dry_run(own, out, device=device)
         stored = sum(prospect.state == "stored" for prospect in prospects)

@@ -1,0 +1,80 @@
+"""From cells to tables: a study's rows under the names of its variants' factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dlclaims.claims import Levels
+from dlclaims.errors import PageError
+from dlclaims.pages import Study, Variant
+from dlclaims.plan import Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dlclaims.store import Record
+
+
+def measured(records: Iterable[Record]) -> pd.DataFrame:
+    """Return the rows of cells of one study under ``study, variant, <factors>``."""
+    import pandas as pd
+
+    parts = [_located(r.cell.study, r.cell.variant, r.table) for r in records]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def predicted(study: Study, profile: Profile) -> pd.DataFrame:
+    """Return what theory predicts for every variant, in the measured table's form."""
+    import pandas as pd
+
+    assert study.predict is not None
+    parts = [
+        _located(study.name, variant, study.predict(variant))
+        for variant in study.variants(profile.name)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _located(study: str, variant: Variant, rows: pd.DataFrame) -> pd.DataFrame:
+    leading = {"study": study, "variant": variant.name, **dict(variant.factors)}
+    twice = sorted(leading.keys() & set(rows.columns))
+    if twice:
+        raise PageError(
+            f"columns of study {study} that are not named as a factor is",
+            ", ".join(twice),
+            "leave them out: the table gets its factors from the variant",
+        )
+    located = rows.copy()
+    for place, (name, level) in enumerate(leading.items()):
+        located.insert(place, name, level)
+    return located
+
+
+def drawn(
+    where: Levels, measured: pd.DataFrame, predicted: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return what a figure draws: the measured rows, then the predicted ones."""
+    import pandas as pd
+
+    parts = [measured.assign(source="measured")]
+    if predicted is not None:
+        parts.append(predicted.assign(source="theory"))
+    rows = pd.concat(parts, ignore_index=True)
+    for factor, level in where:
+        rows = rows[rows[factor] == level]
+    first = ["source"]
+    return rows[[*first, *rows.columns.difference(first, sort=False)]]
+
+
+def seconds(records: Iterable[Record]) -> pd.DataFrame:
+    """Return what the cells took: study, variant, stage, seconds; one cell a row."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            (r.cell.study, r.cell.variant.name, r.cell.stage, r.meta["seconds"])
+            for r in records
+        ],
+        columns=["study", "variant", "stage", "seconds"],
+    )
