@@ -44,6 +44,7 @@ def draw_value(seeds, seed):
 def measure(variant, seeds):
     with (HERE / "pids").open("a") as pids:
         print(os.getpid(), file=pids)
+    print("what a page prints", flush=True)
     mode = variant["mode"]
     first = not (HERE / "died").exists()
     if mode == "die" or (mode == "die once" and first):
@@ -93,8 +94,10 @@ FINE = tuple(cell(level=level, seeds=(s, s + 1)) for level in (1, 2) for s in (0
 
 
 def edit(folder: Path, old: str, new: str) -> None:
+    """Edit the stub; to another size, by which Python sees that a file is not old."""
     file = folder / "stub.py"
     assert old in file.read_text()
+    assert len(old) != len(new)
     file.write_text(file.read_text().replace(old, new))
 
 
@@ -154,7 +157,9 @@ def test_a_second_run_starts_no_worker(
 
 
 def test_each_record_is_its_cells_own(folder: Path, cells: Store) -> None:
-    (record,) = execution.run([FINE[1]], cells, folders=[folder]).records
+    twice = [FINE[1], FINE[1]]
+    (record,) = execution.run(twice, cells, folders=[folder]).records
+    assert len(pids(folder)) == 1
     streams = FINE[1].streams
     expected = [streams.generator(s, "noise").standard_normal() for s in streams]
     assert record.cell == FINE[1]
@@ -171,8 +176,11 @@ def test_an_outlook_explains_and_fresh_replaces(folder: Path, cells: Store) -> N
     execution.run(FINE[:1], cells, folders=[folder])
     assert look() == ((FINE[0], ""),)
     assert look(fresh=True) == ((FINE[0], "measured again: --fresh"),)
-    execution.run(FINE[:1], cells, folders=[folder], fresh=True)
+    (again,) = execution.run(FINE[:1], cells, folders=[folder], fresh=True).records
     assert len(pids(folder)) == 2
+    stored = cells.get(again.key)
+    assert stored is not None
+    assert stored.meta == again.meta  # with its own seconds
     edit(folder, "SCALE = 1.0", "SCALE = 2.0  # twice")
     assert look() == ((FINE[0], "code of SCALE changed"),)
     (record,) = execution.run(FINE[:1], cells, folders=[folder]).records
@@ -259,7 +267,7 @@ def test_a_failed_cell_is_tried_again_by_the_next_run(
 ) -> None:
     (failure,) = execution.run([cell("raise")], cells, folders=[folder]).failures
     assert 'raise ValueError("what a page' in failure.log.read_text()
-    edit(folder, 'if mode == "raise"', 'if mode == "never"')
+    edit(folder, 'if mode == "raise"', 'if mode == "nevermore"')
     result = execution.run([cell("raise")], cells, folders=[folder])
     assert len(result.records) == 1
 
@@ -274,21 +282,49 @@ def test_a_cell_that_hangs_is_ended(folder: Path, cells: Store) -> None:
     assert not is_alive(pids(folder)[0])
 
 
+@pytest.mark.parametrize(
+    ("bound", "value", "workers"),
+    [("CELLS_PER_WORKER", 2, 3), ("BYTES_PER_WORKER", 0, 6)],
+)
 def test_a_worker_is_replaced_when_it_is_spent(
-    folder: Path, cells: Store, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    cells: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    value: int,
+    workers: int,
 ) -> None:
-    monkeypatch.setattr(local, "CELLS_PER_WORKER", 2)
-    execution.run(FINE[:4], cells, folders=[folder])
-    a, b, c, d = pids(folder)
-    assert (a == b, b == c, c == d) == (True, False, True)
+    monkeypatch.setattr(local, bound, value)
+    execution.run(FINE, cells, folders=[folder])
+    assert len(set(pids(folder))) == workers
 
 
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("import no_such_library", "No module named 'no_such_library'"),
+        ("import sys; sys.stdout.write('{')", "exit code 0"),
+    ],
+)
 def test_a_worker_that_cannot_start_is_the_environments_fault(
-    folder: Path, cells: Store, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    cells: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    words: str,
 ) -> None:
-    monkeypatch.setattr(local, "START", "import no_such_library")
-    with pytest.raises(EnvironmentFault, match="no_such_library"):
+    monkeypatch.setattr(local, "START", program)
+    with pytest.raises(EnvironmentFault, match=words):
         execution.run(FINE, cells, folders=[folder])
+
+
+def test_a_worker_is_pinned_before_it_measures(folder: Path, cells: Store) -> None:
+    names = ("OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "CUDA_VISIBLE_DEVICES")
+    own = ", ".join(f"{name}=os.environ[{name!r}]" for name in names)
+    edit(folder, "value=values", f"value=values, {own}")
+    run = partial(execution.run, FINE[:1], cells, folders=[folder], device="cpu")
+    (record,) = run().records
+    assert record.table.loc[0, list(names)].tolist() == ["1", "0", "-1"]
 
 
 @pytest.mark.parametrize("full_at", [1, 4])
@@ -321,14 +357,15 @@ RUN = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4:]
-from test_execution import FINE
+from test_execution import FINE, cell
 from dlclaims import execution
 from dlclaims.store import Store
 def tell(kind, cell, seconds):
     print(kind, flush=True)
 folder, root, jobs = sys.argv[1:4]
+cells = [cell("hang"), *FINE]
 execution.run(
-    FINE, Store(Path(root)), folders=[Path(folder)], jobs=int(jobs), on_event=tell
+    cells, Store(Path(root)), folders=[Path(folder)], jobs=int(jobs), on_event=tell
 )
 """
 
@@ -353,7 +390,6 @@ def wait_until(happens: Callable[[], bool]) -> None:
 def test_a_run_that_is_ended_keeps_its_cells_and_leaves_no_worker(
     folder: Path, cells: Store, whole: list[bytes], kind: signal.Signals
 ) -> None:
-    edit(folder, "    values = [", "    time.sleep(0.2)\n    values = [")
     arguments = [str(folder), str(cells.root), "2", str(ROOT), str(ROOT / "tests")]
     with subprocess.Popen(
         [sys.executable, "-c", RUN, *arguments],
@@ -383,7 +419,7 @@ def test_code_that_changes_during_a_run_is_not_stored_as_what_was_planned(
 ) -> None:
     def plan() -> Iterator[Cell]:
         yield FINE[0]
-        edit(folder, "SCALE = 1.0", "SCALE = 2.0")
+        edit(folder, "SCALE = 1.0", "SCALE = 2.00")
 
     result = execution.run(plan(), cells, folders=[folder])
     (failure,) = result.failures
