@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def call(arguments: list[str]) -> int:
     """Run a command; return its exit code, telling errors in at most three lines."""
     debug = "--debug" in arguments or bool(os.environ.get("DLCLAIMS_DEBUG"))
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
+    logging.getLogger("dlclaims").handlers = [_Notes()]
     try:
         return cli.main(arguments, "dlclaims", standalone_mode=False) or 0
     except click.Abort:
@@ -48,6 +48,13 @@ def call(arguments: list[str]) -> int:
         told = _as_told(error)
         terminal.tell(told)
         return told.exit_code
+
+
+class _Notes(logging.Handler):
+    """Passes on what the library warns of, such as a damaged cell."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        terminal.note(record.getMessage())
 
 
 def _as_told(error: Exception) -> DlclaimsError:

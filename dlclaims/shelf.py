@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from dlclaims import pages
+from dlclaims import pages, source
 from dlclaims.claims import Claim
 from dlclaims.errors import NothingMatched, PageError, UsageError, nearest
 from dlclaims.pages import Page
@@ -70,12 +70,7 @@ class Shelf:
             elif word in known:
                 chosen.add(word)
             else:
-                hint = nearest(word, known)
-                raise UsageError(
-                    "the name of a page, the id of a claim or a pattern",
-                    repr(word),
-                    hint if hint.endswith("?") else "dlclaims list tells the names",
-                )
+                raise _unknown(word, known)
         return tuple(name for name in known if name in chosen)
 
     def select_pages(self, words: Sequence[str]) -> tuple[str, ...]:
@@ -110,3 +105,16 @@ def shelve(folders: Sequence[Path] = ()) -> Shelf:
         except PageError as error:
             broken[name] = error
     return Shelf(searched, loaded, broken)
+
+
+def _unknown(word: str, known: Iterable[str]) -> UsageError:
+    hint = nearest(word, known)
+    if not hint.endswith("?"):  # it lists all names
+        hint = "dlclaims list tells the names"
+    received = repr(word)
+    planned = {name for entry in source.catalogue() for name in (entry.id, entry.page)}
+    if word in planned:
+        received += ", which is planned and not built yet"
+        hint = "dlclaims list tells what is built"
+    expected = "the name of a page, the id of a claim or a pattern"
+    return UsageError(expected, received, hint)
