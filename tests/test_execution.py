@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -576,10 +577,11 @@ def test_where_names_cannot_tell_the_whole_page_counts(tmp_path: Path) -> None:
 FOLDER_PAGE = STUB.replace("HERE =", "from .helpers import shift\nHERE =")
 FOLDER_PAGE = FOLDER_PAGE.replace("SCALE *", "shift() *")
 HELPERS = """
+from . import constants
 from .tables import X
 BY = 1
 def shift():
-    return BY
+    return BY + constants.ONE
 def draw():
     pass
 """
@@ -592,11 +594,20 @@ def draw():
         ("helpers.py", "    pass", "    return 1", set()),
         ("helpers.py", "BY = 1", "BY = X", None),
         ("tables.py", "X = 1", "X = 2", set()),
+        ("constants.py", "ONE = 1", "ONE = 2", {"dlclaims_pages.page.constants.ONE"}),
+        ("constants.py", "TWO = 2", "TWO = 3", set()),
     ],
 )
 def test_modules_of_a_pages_folder_are_its_own_code(
-    tmp_path: Path, file: str, old: str, new: str, changed: set[str] | None
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    old: str,
+    new: str,
+    changed: set[str] | None,
 ) -> None:
+    parent = ModuleType("dlclaims_pages")
+    parent.__path__ = []
     found = []
     for copy in ("a", "b"):
         home = tmp_path / copy / "page"
@@ -604,12 +615,14 @@ def test_modules_of_a_pages_folder_are_its_own_code(
         (home / "__init__.py").write_text(FOLDER_PAGE)
         (home / "helpers.py").write_text(HELPERS)
         (home / "tables.py").write_text("X = 1\n")
+        (home / "constants.py").write_text("ONE = 1\nTWO = 2\n")
         if copy == "b":
             text = (home / file).read_text()
             assert old in text
             (home / file).write_text(text.replace(old, new))
         for name in [n for n in sys.modules if n.startswith("dlclaims_pages")]:
             del sys.modules[name]
+        monkeypatch.setitem(sys.modules, "dlclaims_pages", parent)
         found.append(closure(home / "__init__.py"))
     before, after = found
     names = before.keys() | after.keys()

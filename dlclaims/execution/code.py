@@ -36,7 +36,8 @@ Target = tuple[str, str | None]  # module, name in it; None is the whole module
 class Statement:
     """A top-level statement: what it defines, what it mentions, its syntax tree.
 
-    `imports` are (level, module, name) as written, one for each imported name.
+    A mention is a name, or a name with the attribute that is taken of it. `imports` are
+    (level, module, name) as written, one for each imported name.
     """
 
     defines: frozenset[str]
@@ -83,16 +84,52 @@ def _visit(module: str, name: str | None, page: str) -> tuple[str, list[Target]]
     """Return one target's digest, and what it reaches in turn."""
     statements = _statements(module)
     defined = {n for s in statements for n in s.defines}
+    reached: list[Target] = []
     if name is not None:
         statements = [s for s in statements if name in s.defines]
-    reached: list[Target] = []
-    for statement in statements:
-        if name is not None:
-            reached += [(module, n) for n in statement.mentions & defined]
-        for level, source, imported in statement.imports:
-            reached += _imported(_absolute(module, level, source), imported, page)
+        mentions = {m for s in statements for m in s.mentions}
+        known = [m for m in sorted(mentions) if m.partition(".")[0] in defined]
+        reached += [_meant(module, mention, page) for mention in known]
+    reached += [target for s in statements for target in _imported(module, s, page)]
     trees = "\n".join(statement.tree for statement in statements)
     return hashlib.sha256(trees.encode()).hexdigest()[:16], reached
+
+
+def _meant(module: str, mention: str, page: str) -> Target:
+    """Return the target of a mention: of a module of the page, the part it names."""
+    name, _, attribute = mention.partition(".")
+    if attribute:
+        sources = [s for s in _statements(module) if name in s.defines]
+        targets = [t for s in sources for t in _imported(module, s, page)]
+        for found, part in targets:
+            defined = {n for s in _statements(found) for n in s.defines}
+            if part is None and not _measuring(found) and attribute in defined:
+                return found, attribute
+    return module, name
+
+
+def _imported(module: str, statement: Statement, page: str) -> list[Target]:
+    """Return what a statement imports of the page's own folder and of the library."""
+    found: list[Target] = []
+    for level, written, name in statement.imports:
+        source = _absolute(module, level, written)
+        own = _within(source, page) or _within(f"{source}.{name}", page)
+        if not own and not _within(source, "dlclaims"):
+            continue
+        if name is not None and _is_module(f"{source}.{name}"):
+            source, name = f"{source}.{name}", None
+        whole = _measuring(source)
+        if whole:
+            found += [(inner, None) for inner in _modules(whole)]
+        elif source not in ("dlclaims", WORDS):
+            found.append((source, name))
+    return found
+
+
+def _measuring(module: str) -> str | None:
+    """Return the part of the library that a module belongs to and that measures."""
+    parts = (f"dlclaims.{part}" for part in MEASURING)
+    return next((part for part in parts if _within(module, part)), None)
 
 
 def _absolute(module: str, level: int, source: str) -> str:
@@ -104,21 +141,6 @@ def _absolute(module: str, level: int, source: str) -> str:
     base = (package or module.rpartition(".")[0]).split(".")
     kept = base[: len(base) - level + 1]
     return ".".join([*kept, source] if source else kept)
-
-
-def _imported(module: str, name: str | None, page: str) -> Iterator[Target]:
-    """Return the targets of one import: of the page's own folder or of the library."""
-    own = _within(module, page) or _within(f"{module}.{name}", page)
-    if not own and not _within(module, "dlclaims"):
-        return
-    if name is not None and _is_module(f"{module}.{name}"):
-        module, name = f"{module}.{name}", None
-    part = [".".join(["dlclaims", p]) for p in MEASURING]
-    whole = next((p for p in part if _within(module, p)), None)
-    if whole:
-        yield from ((found, None) for found in _modules(whole))
-    elif module not in ("dlclaims", WORDS):
-        yield module, name
 
 
 def _within(module: str, package: str) -> bool:
@@ -195,7 +217,15 @@ class _Plain(ast.NodeTransformer):
 
 def _statement(node: ast.stmt) -> Statement:
     inside = list(ast.walk(node))
-    mentions = frozenset(n.id for n in inside if isinstance(n, ast.Name))
+    attributes = [
+        part
+        for part in inside
+        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)
+    ]
+    taken = {id(part.value) for part in attributes}
+    names = {part.id for part in inside if isinstance(part, ast.Name)}
+    mentions = {f"{ast.unparse(part.value)}.{part.attr}" for part in attributes}
+    mentions |= {p.id for p in inside if isinstance(p, ast.Name) and id(p) not in taken}
     imports: list[tuple[int, str, str | None]] = []
     nested: set[str] = set()
     for found in inside:
@@ -211,8 +241,8 @@ def _statement(node: ast.stmt) -> Statement:
         defines = frozenset({node.name})
     else:
         # A call, a loop, an assignment to an item may change whatever it mentions.
-        defines = _assigned(node) or mentions | nested
-    return Statement(defines, mentions, tuple(imports), ast.dump(node))
+        defines = _assigned(node) or frozenset(names | nested)
+    return Statement(defines, frozenset(mentions), tuple(imports), ast.dump(node))
 
 
 def _assigned(node: ast.stmt) -> frozenset[str]:
