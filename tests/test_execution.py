@@ -12,10 +12,12 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from dlclaims import execution, pages, store
+from dlclaims import data, execution, pages, store
+from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import EnvironmentFault, PageError, UsageError
 from dlclaims.execution import code, context, local, worker
 from dlclaims.plan import Cell
@@ -483,6 +485,23 @@ def test_a_tuning_cell_has_rows_for_each_of_its_rates() -> None:
     worker.check(pd.DataFrame(rows), tuning)
     with pytest.raises(PageError, match=r"rates \[0.1, 0.2\]\nreceived \[0.1\]"):
         worker.check(pd.DataFrame(rows[::2]), tuning)
+
+
+def test_a_context_names_the_data_and_the_packages_of_the_backend(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(folder, "smoke=GRID", 'smoke=GRID, data=("digits",)')
+    page = pages.load("stub", folder / "stub.py")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    own = context.context_of(page, page.studies[0], "cpu", Numerics(onednn=True))
+    assert own.data == {"digits": data.DIGESTS["digits"]}
+    assert {*own.versions} == {"numpy", "scikit-learn", "keras", "jax", "jaxlib"}
+    assert own.versions["numpy"] == np.__version__
+    assert (own.backend, own.device) == ("jax", "cpu")
+    assert own.numerics["onednn"] is True
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with pytest.raises(UsageError, match="KERAS_BACKEND=torch"):
+        context.context_of(page, page.studies[0], "cpu", Numerics())
 
 
 # Which code a measurement depends on.

@@ -37,7 +37,7 @@ def context_of(page: Page, study: Study, device: str, numerics: Numerics) -> Con
     packages = ("numpy", "scikit-learn", "keras", *BACKENDS[backend()])
     return Context(
         code=code.closure(pages.import_page(page.file), study.measure),
-        data={name: _data_digest(name) for name in study.data},
+        data={n: data.DIGESTS.get(n) or data.load(n).digest for n in study.data},
         versions={name: _version(name) for name in packages},
         numerics=asdict(numerics),
         backend=backend(),
@@ -102,8 +102,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "none"
-
-
-def _data_digest(name: str) -> str:
-    known: dict[str, str] = getattr(data, "DIGESTS", {})
-    return known.get(name) or data.load(name).digest
