@@ -258,6 +258,8 @@ def import_page(file: Path) -> ModuleType:
     )
     if spec is None or spec.loader is None:
         raise PageError("a Python module", f"{file}", "name the file <page>.py")
+    # Modules of a page that is a folder find each other through a parent package.
+    sys.modules.setdefault("dlclaims_pages", ModuleType("dlclaims_pages")).__path__ = []
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
