@@ -230,20 +230,23 @@ def _statements(claim: Mapping[str, Any]) -> list[str]:
 
 
 def _assertion(role: str, made: Mapping[str, Any]) -> str:
+    header = ("where", "what", "must be", "is", "so it")
     rows = [
         (
             c["scope"],
-            effect(c) if c["answer"] else "",
+            c["effect"]["kind"],
             f"{region(*c['region'])} {c['unit']}",
+            effect(c) if c["answer"] else "",
             c["answer"] or "",
         )
         for c in made["criteria"]
     ]
+    shown = len(header) if made["verdict"] else 3
     lines = [
         f"{heading(role)}: {_verdict_of(made)}",
         wrap(made["text"], "  "),
         *([wrap(made["reason"], "  ")] if made["reason"] else []),
-        columns([("where", "effect", "must be", "so it"), *rows], "    "),
+        columns([row[:shown] for row in (header, *rows)], "    "),
     ]
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import pytest
 
 import dlclaims
 from dlclaims import cli
+from dlclaims.plan import Cell
+from dlclaims.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("list", "show", "run", "report", "status", "doctor")
@@ -301,3 +304,276 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (2, "")
+
+
+# Runs
+
+
+FLAKY = '''
+"""A page whose second variant cannot be measured, and whose figure can break."""
+
+import os
+import time
+
+from dlclaims.claims import Assertion, Claim, Criterion, Mean, Region, Value
+from dlclaims.pages import Card, Figure, Page, Study, grid, tidy
+
+
+def measure(variant, seeds):
+    if variant["mode"] == "raises":
+        raise ValueError("no such luck")
+    if variant["mode"] == "slow" and "SLOW" in os.environ:
+        time.sleep(600)
+    return tidy({"seed": seeds}, value=1.0)
+
+
+def draw(table, ax):
+    if "BREAK_FIGURE" in os.environ:
+        raise KeyError("no such column")
+    ax.plot(table["seed"], table["value"])
+
+
+CRITERION = Criterion(
+    "one",
+    "study",
+    Mean(Value("value"), {"mode": "fine"}),
+    Region.around(1, 0.1),
+    "units",
+    "where it works",
+    "a tenth",
+    "nothing",
+)
+PAGE = Page(
+    studies=(
+        Study(
+            "study",
+            "A study",
+            measure,
+            standard=grid(mode=("fine", "raises", "slow")),
+            smoke=grid(mode=("fine", "raises")),
+            quick=grid(mode=("fine", "slow")),
+        ),
+    ),
+    claims=(
+        Claim(
+            "flaky-one",
+            ("difference",),
+            document=None,
+            corrected=Assertion("It is one.", (CRITERION,), "supported"),
+        ),
+    ),
+    figures=(Figure("values", "study", "Values", draw, "Dots are seeds."),),
+    card=Card("Is it one?", ("Yes: {flaky-one/one}.",), "Here.", ("flaky-one",)),
+)
+'''
+
+
+def test_a_page_from_sentence_to_verdict(call: Call) -> None:
+    """What CONTRIBUTING.md promises, as a newcomer would type it."""
+    first = call("run", "batch-noise", "--profile", "quick", "--jobs", "1")
+    assert first.code == 0
+    assert re.search(
+        r"batch-noise-root +refuted \(too small\) +supported +-0\.\d+ \[-0\.\d+,"
+        r" -0\.\d+\] nats, n = 8",
+        first.out,
+    )
+    assert first.out.endswith(f"{Path('results/report.html').absolute()}\n")
+    assert "3 cells to run (0 stored) with 1 worker" in first.err
+    page = Path("results/batch-noise")
+    assert {file.name for file in page.iterdir()} == {
+        "manifest.json",
+        "noise.csv",
+        "noise.png",
+        "noise.svg",
+        "outcomes.csv",
+        "registration.json",
+        "theory.csv",
+        "variants.csv",
+        "verdicts.json",
+    }
+    before = {file: file.read_bytes() for file in Path("results").glob("*/*.*")}
+
+    second = call("run", "batch-noise", "--profile", "quick", "--json")
+    [found] = second.json["pages"]
+    assert (second.code, second.err) == (0, "")
+    assert (found["trained"], found["stored"]) == (0, 3)
+    assert {f: f.read_bytes() for f in Path("results").glob("*/*.*")} == before
+
+    assert "1 supported" in call("list").out
+    assert "so it" in call("show", "batch-noise-root").out
+    assert "batch-noise" in Path("results/report.html").read_text()
+    assert call("report", "--check").code == 0
+
+
+def test_status_and_dry_run_after_a_run(call: Call, folder: Path) -> None:
+    call("run", "batch-noise", "--profile", "smoke", "-q")
+    [page] = [
+        page
+        for page in call("status", "batch-noise", "--json").json["pages"]
+        if page["page"] == "batch-noise"
+    ]
+    assert page == {
+        "page": "batch-noise",
+        "profile": "smoke",
+        "changes": [],
+        "stored": 2,
+        "missing": 0,
+        "failed": 0,
+    }
+    file = folder / "batch_noise.py"
+    file.write_text(file.read_text().replace("1000, ", "1001, "))
+    why = call("run", "batch-noise", "--profile", "smoke", "--dry-run").out
+    assert "code of measure changed" in why
+    file.write_text(file.read_text().replace("log(part), 0.1", "log(part), 0.2"))
+    assert "region of criterion ratio changed" in call("status", "batch-noise").out
+
+
+def test_quiet_says_nothing_but_the_verdicts(call: Call) -> None:
+    done = call("run", "batch-noise", "--profile", "smoke", "-q")
+    assert (done.code, done.err) == (0, "")
+    assert "not assessed" in done.out
+
+
+def test_verbose_has_a_line_for_each_cell(call: Call) -> None:
+    done = call("run", "batch-noise", "--profile", "smoke", "-v")
+    assert done.err.count("finished batch-noise/noise/") == 2
+
+
+def test_a_failed_cell_is_told_and_the_rest_is_kept(call: Call, folder: Path) -> None:
+    (folder / "flaky.py").write_text(FLAKY)
+    done = call("run", "flaky", "batch-noise", "--profile", "smoke", "-q")
+    assert done.code == 1
+    assert "no such luck" in done.err
+    assert "batch-noise-root" in done.out
+    assert Path("results/flaky/verdicts.json").exists()
+    [page] = [
+        page
+        for page in call("status", "--json").json["pages"]
+        if page["page"] == "flaky"
+    ]
+    assert (page["stored"], page["missing"], page["failed"]) == (1, 1, 1)
+    again = call("run", "--only-failed", "--profile", "smoke", "--json")
+    assert [page["name"] for page in again.json["pages"]] == ["flaky"]
+
+
+def test_a_figure_that_breaks_stops_its_page_only(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "flaky.py").write_text(FLAKY)
+    monkeypatch.setenv("BREAK_FIGURE", "1")
+    done = call("run", "flaky", "batch-noise", "--profile", "quick", "-q")
+    assert done.code == 1
+    assert f"KeyError at {folder / 'flaky.py'}:" in done.err
+    assert not Path("results/flaky").exists()
+    assert Path("results/batch-noise/verdicts.json").exists()
+    monkeypatch.delenv("BREAK_FIGURE")
+    again = call("run", "flaky", "--profile", "quick", "--json")
+    assert [(p["trained"], p["stored"]) for p in again.json["pages"]] == [(0, 2)]
+
+
+def test_a_broken_page_does_not_stop_a_pattern(call: Call, folder: Path) -> None:
+    (folder / "bad_one.py").write_text(BROKEN)
+    done = call("run", "ba*", "--profile", "smoke", "-q")
+    assert done.code == 1
+    assert "batch-noise-root" in done.out
+    assert f"{folder / 'bad_one.py'}:3" in done.err
+
+
+def test_a_report_that_differs_is_4(call: Call) -> None:
+    call("run", "batch-noise", "--profile", "smoke", "-q")
+    readme = Path("results/README.md")
+    readme.write_text(readme.read_text() + "typed by hand\n")
+    done = call("report", "--check")
+    assert done.code == 4
+    assert "README.md" in done.out
+    assert len(done.err.splitlines()) == 3
+    assert call("report").code == 0
+    assert call("report", "--check").code == 0
+
+
+def test_a_folder_that_another_run_holds_is_75(call: Call) -> None:
+    program = (
+        "from pathlib import Path; from dlclaims.store import Store\n"
+        "with Store(Path('results/cells')).hold(): print('held', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        done = call("run", "batch-noise")
+        holder.communicate("\n")
+    assert (done.code, done.out) == (75, "")
+    assert f"process {holder.pid}" in done.err
+    assert len(done.err.splitlines()) == 3
+
+
+def test_ctrl_c_keeps_finished_cells(call: Call, folder: Path) -> None:
+    (folder / "flaky.py").write_text(FLAKY)
+    words = ["run", "flaky", "--profile", "quick", "-v", "--pages", str(folder)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "dlclaims", *words, "--jobs", "1"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SLOW": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        for line in run.stderr:
+            if line.startswith("finished"):
+                run.send_signal(signal.SIGINT)
+                break
+        rest = run.stderr.read()
+    assert run.returncode == 130
+    assert "finished cells are kept" in rest
+    assert "Traceback" not in rest
+    assert not Path("results/flaky").exists()
+    cells = call("run", "flaky", "--profile", "quick", "--dry-run", "--json").json
+    assert [cell["state"] for cell in cells["cells"]] == ["stored", "to run"]
+
+
+# How far a run is
+
+
+def cells_of(*levels: int) -> list[Cell]:
+    return [Cell("page", "study", "evaluation", (("l", n),), (), (0,)) for n in levels]
+
+
+def test_progress_tells_the_time_before_a_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one, two, three, four = cells = cells_of(1, 2, 3, 4)
+    expected = {two.label: 200.0, three.label: 100.0, four.label: 300.0}
+    with Progress(cells, expected, jobs=2) as progress:
+        progress("cached", one, 9.0)
+        progress("started", two, 0.0)
+        progress("started", three, 0.0)
+    assert capsys.readouterr().err == (
+        "3 cells to run (1 stored) with 2 workers: about 5 minutes\n"
+    )
+
+
+def test_progress_learns_from_what_is_finished() -> None:
+    one, two, three = cells = cells_of(1, 2, 3)
+    progress = Progress(cells, {}, jobs=1, verbosity=-1)
+    assert progress.seconds_left is None
+    progress("finished", one, 10.0)
+    assert progress.seconds_left == 20.0
+    progress("failed", two, 1.0)
+    assert progress.seconds_left == 10.0
+    progress("cached", three, 99.0)
+    assert progress.seconds_left == 0.0
+
+
+def test_progress_writes_a_line_now_and_then_off_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, *_ = cells = cells_of(1, 2, 3)
+    with Progress(cells, {}, jobs=1) as progress:
+        progress("started", one, 0.0)
+        progress("finished", one, 2.0)
+        assert capsys.readouterr().err.count("\n") == 1
+        monkeypatch.setattr("dlclaims.progress.PAUSE", 0.0)
+        progress("finished", two, 2.0)
+    assert capsys.readouterr().err == "2 of 3 cells, about 2 seconds left\n"
