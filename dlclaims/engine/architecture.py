@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from dlclaims.engine import backends
 from dlclaims.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ def layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
+#: A layer's own attributes that are not part of its computation: initializers are data,
+#: and Keras wraps each layer's `build` and `quantize` anew.
+UNCOUNTED = ("initializer", "build", "quantize")
+
+
 def fingerprint(model: keras.Model) -> tuple[Any, list[Any]]:
     """Return what a model's programs depend on, and the objects named by id in it.
 
@@ -28,27 +34,28 @@ def fingerprint(model: keras.Model) -> tuple[Any, list[Any]]:
     Functions and classes from outside Keras count by identity, because Keras'
     configuration knows them by name only; the caller keeps them alive with the key.
     """
-    kept = [
+    own = [
         value
-        for layer in [model, *layers(model)]
-        for value in [type(layer), *vars(layer).values()]
-        if callable(value) and not _is_stock(value, layer)
+        for layer in model._flatten_layers()
+        for name, value in [("", type(layer)), *vars(layer).items()]
+        if callable(value) and not _is_stock(value) and not name.endswith(UNCOUNTED)
     ]
     try:
-        config = _structure(model.get_config(), {})
-    except NotImplementedError:  # a layer without get_config: its own identity counts
-        config, kept = (), [model]
-    return (config, tuple(id(value) for value in kept)), kept
+        with backends.quiet():  # Keras looks for TensorFlow here, on JAX too
+            config = model.get_config()
+    except NotImplementedError:  # a layer without get_config: nothing else is like it
+        config, own = {}, [model]
+    structure = _structure({**config, "name": ""}, {})
+    return (structure, tuple(id(value) for value in own)), own
 
 
-def _is_stock(value: Any, layer: Any) -> bool:
+def _is_stock(value: Any) -> bool:
     module = getattr(value, "__module__", None) or type(value).__module__
-    # Keras wraps each layer's build anew; the layer's class stands for it.
-    own = getattr(value, "__name__", "") in ("build", "build_wrapper", "quantize")
-    return module.split(".")[0] == "keras" or (own and value in vars(layer).values())
+    return module.split(".")[0] == "keras"
 
 
 def _structure(node: Any, order: dict[str, int]) -> Any:
+    """Return a configuration as tuples, layers by position instead of by name."""
     if isinstance(node, dict):
         if isinstance(node.get("layers"), list | tuple):
             names = [layer["config"].get("name") for layer in node["layers"]]
@@ -56,13 +63,20 @@ def _structure(node: Any, order: dict[str, int]) -> Any:
         return tuple(
             (key, _structure(node[key], order))
             for key in sorted(node)
-            if key not in ("name", "seed") and not key.endswith("initializer")
+            if not (key == "name" and node[key] in order)
+            and key != "seed"
+            and not key.endswith("initializer")
         )
     if isinstance(node, list | tuple):
         if len(node) == 3 and isinstance(node[0], str) and node[0] in order:
-            return (order[node[0]], *node[1:])  # [layer, node, tensor]
+            return (order[node[0]], *node[1:])  # a tensor: layer, node, output
         return tuple(_structure(each, order) for each in node)
     return node if isinstance(node, str | int | float | None) else repr(node)
+
+
+def has_convolution(model: keras.Model) -> bool:
+    """Whether a layer is a convolution."""
+    return any("Conv" in type(layer).__name__ for layer in layers(model))
 
 
 def multiply_accumulates(model: keras.Model) -> int:

@@ -80,8 +80,8 @@ class Blueprint:
         """Return a new model that holds `values`, in the order of its variables."""
         with precision(self.dtype), unchanged_random_state():
             model = self.build()
-        for variable, value in zip(model.variables, values, strict=True):
-            variable.assign(value)
+            for variable, value in zip(model.variables, values, strict=True):
+                variable.assign(value)
         return model
 
     def draw(self, seeds: Seeds) -> list[np.ndarray]:
@@ -185,12 +185,14 @@ def fans(initializer: Any, shape: tuple[int, ...]) -> tuple[float, float]:
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw standard normals."""
     return rng.standard_normal(shape, dtype="float32")
 
 
 def uniform(
     rng: np.random.Generator, shape: tuple[int, ...], low: float, high: float
 ) -> np.ndarray:
+    """Draw uniform numbers in [low, high)."""
     return low + (high - low) * rng.random(shape, dtype="float32")
 
 

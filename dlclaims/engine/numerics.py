@@ -95,27 +95,40 @@ def current() -> Numerics:
     return backends.load().settings(_pinned or Numerics())
 
 
-#: Floating-point operations of a whole run of 16 replicas above which XLA's compile
-#: time (about a second) is won back, and those of a step below which replicas that
-#: share one call beat replicas one after another.
-XLA_PAYS = 1.0e11
-SHARING_PAYS = 2.0e6
+#: A network is tiny when one training step of one replica takes at most so many
+#: floating-point operations: then calling operations costs more than doing them, and
+#: replicas that share each call win. 5 layers of 16 units, batch 32 (0.4e6): 0.11 ms a
+#: step and replica alone, 0.05 ms by eights; 2 layers of 64 (1.7e6): 0.11 and 0.09 ms.
+TINY_STEP = 1e6
+TINY_SHARE = 8
+
+#: XLA saves some 12 microseconds a step and dense layer, and costs 0.8 s and 0.1 s a
+#: layer once for tuning and evaluation of a variant (50 replicas): it pays from here.
+XLA_STEPS = 500
 
 
-def plan(step_work: float, steps: int, is_random: bool, base: Numerics) -> Numerics:
+def plan(
+    step_work: float, steps: int, has_convolution: bool, is_random: bool, base: Numerics
+) -> Numerics:
     """Pick compiler and replicas in a call for a configuration.
+
+    The rule is calibrated on single cores (ms beside the constants), and knows neither
+    the number of replicas nor the time: tuning and evaluation share one program, and a
+    replica's bits do not depend on its company.
 
     Parameters
     ----------
     step_work : float
         Floating-point operations of one training step of one replica.
     steps : int
+    has_convolution : bool
+        XLA cannot train convolutions on a CPU in useful time.
     is_random : bool
-        Whether the model draws random numbers while it trains (dropout): stacked
-        draws have no rule in the vectorised map.
+        Whether the model draws random numbers in training (dropout): stacked draws have
+        no rule in TensorFlow's vectorised map, and run one replica at a time.
     base : Numerics
         The process' settings.
     """
-    xla = 16 * step_work * steps >= XLA_PAYS
-    shares = step_work <= SHARING_PAYS and not is_random
-    return replace(base, xla=xla, replicas_per_call=8 if shares else 1)
+    if step_work <= TINY_STEP and not is_random:
+        return replace(base, replicas_per_call=TINY_SHARE)
+    return replace(base, xla=base.xla or (steps >= XLA_STEPS and not has_convolution))

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: The least scale that is divided by; single precision's smallest normal number.
+TINY = 1.2e-38
+
+
 def preactivation_gradients(runs: Runs, x: np.ndarray) -> pd.DataFrame:
     """Return how large gradients and signals are in every hidden layer.
 
@@ -62,10 +66,14 @@ def preactivation_gradients(runs: Runs, x: np.ndarray) -> pd.DataFrame:
 
         offsets = zeros(model, [*before, *after], x.shape[0])
         _, seen, slopes = backends.load().gradients(scalar, 1)(offsets)
-        z = [seen[name] for name in before]
-        # Squares of vanishing gradients leave single precision's range.
-        squares = [ops.square(ops.cast(each, "float64")) for each in (*slopes, *z)]
-        return ops.stack([ops.mean(each) for each in squares])
+        # Squares of vanishing gradients leave single precision's range: scale first.
+        arrays = [*slopes, *(seen[name] for name in before)]
+        largest = [ops.maximum(ops.max(ops.abs(each)), TINY) for each in arrays]
+        moments = [
+            ops.mean(ops.square(each / scale))
+            for each, scale in zip(arrays, largest, strict=True)
+        ]
+        return ops.stack(largest), ops.stack(moments)
 
     layers, units = len(before), runs.plan.model.get_layer(before[-1]).output.shape[1:]
     inputs = own(runs, x, runs.plan.model.inputs[0].ndim)
@@ -75,16 +83,17 @@ def preactivation_gradients(runs: Runs, x: np.ndarray) -> pd.DataFrame:
             runs.seeds.generator(seed, "noise/readout") for seed, _ in runs.replicas
         )
     ]
-    moments = np.stack(compute("gradients", measure, runs, inputs, readouts))
-    with np.errstate(divide="ignore"):
-        logs = np.log(moments.reshape(-1, 3, layers))
+    found = np.array(compute("gradients", measure, runs, inputs, readouts), float)
+    with np.errstate(divide="ignore"):  # the log of no gradient at all
+        logs = np.log(found[:, 0]) + np.log(found[:, 1]) / 2
+    logs = logs.reshape(-1, 3, layers)
     logs[:, 1, -1] = np.nan
     return by_layer(
         runs,
         layers,
-        log_gradient=logs[:, 0] / 2,
-        log_activation_gradient=logs[:, 1] / 2,
-        log_second_moment=logs[:, 2],
+        log_gradient=logs[:, 0],
+        log_activation_gradient=logs[:, 1],
+        log_second_moment=2 * logs[:, 2],
     )
 
 
@@ -336,7 +345,11 @@ def compute(
     from keras import tree
 
     structure, kept = architecture.fingerprint(model)
-    names = tuple(layer.name for layer in model.layers if "_" in layer.name)
+    taps = tuple(
+        (place, layer.name)
+        for place, layer in enumerate(model.layers)
+        if layer.name.startswith(("pre_", "act_", "add_"))
+    )
     shapes = tuple(sequence[0].shape for sequence in arrays)
     place = {id(v): k for k, v in enumerate(model.variables)}
     parts = model.trainable_variables, model.non_trainable_variables
@@ -351,7 +364,7 @@ def compute(
 
     with precision(runs.plan.dtype):
         program = cache.once(
-            ("probe", name, structure, names, shapes, runs.plan.dtype),
+            ("probe", name, structure, taps, shapes, runs.plan.dtype),
             kept,
             lambda: backend.compile(partial(measure, model), False, arguments(0)),
         )

@@ -57,7 +57,7 @@ class Runs:
 
     @property
     def weights(self) -> tuple[np.ndarray, ...]:
-        """The model's weights, as `model.weights` has them, each with replicas first."""
+        """The weights in the order of `model.weights`, each with replicas first."""
         return tuple(
             value
             for value, variable in zip(
@@ -82,7 +82,7 @@ class Runs:
         Raises
         ------
         UsageError
-            When there is no such replica, or the rate is left out and there are several.
+            There is no such replica, or the rate is left out and there are several.
         """
         rates = self.learning_rates or (None,)
         rate = rates[0] if learning_rate is None and len(rates) == 1 else learning_rate
@@ -102,15 +102,15 @@ class Runs:
     def table(self) -> pd.DataFrame:
         """Return one row for each seed, learning rate and recorded step.
 
-        Columns: ``seed``, ``learning_rate``, ``step``; ``loss`` (of the training split,
-        in inference mode and without penalties), ``train_<metric>``, and the same for
-        ``validation_`` and ``test_`` with ``validation_loss``, ``test_loss``: means over
-        the split's examples, NaN where the split is empty or was not evaluated; for each
-        threshold ``steps_to_<column>_<threshold>``, the first recorded step that reached
-        it, or the recipe's steps when none did, and ``reached_<column>_<threshold>``,
-        false for the latter (censored); ``status``, ``ok`` or ``diverged``, and
-        ``diverged_at``, the step that was not finite, NaN for none. From there on, a
-        diverged replica's metrics are NaN.
+        Columns: ``seed``, ``learning_rate``, ``step``; ``loss`` and ``train_<metric>``
+        of the training split, and the same for ``validation_`` and ``test_`` with
+        ``validation_loss`` and ``test_loss``: means over the split's examples in
+        inference mode, without penalties, NaN where the split is empty or was not
+        evaluated. For each threshold ``steps_to_<column>_<threshold>``, the first
+        recorded step that reached it, or the recipe's steps when none did, and
+        ``reached_<column>_<threshold>``, false for the latter (censored). ``status``,
+        ``ok`` or ``diverged``, and ``diverged_at``, the step that was not finite, NaN
+        for none; from there on the metrics are NaN.
         """
         import pandas as pd
 

@@ -161,27 +161,34 @@ def measured(
 
 
 def pick(plan: Blueprint, recipe: Recipe, base: Numerics) -> Numerics:
-    """Return the numerics of a configuration; without a work count, the plainest."""
+    """Return the numerics of a configuration; the plainest where work is unknown."""
     try:
-        work = 6.0 * architecture.multiply_accumulates(plan.model) * recipe.batch
-    except UsageError:  # a layer without a rule
+        forward = 2.0 * architecture.multiply_accumulates(plan.model)
+    except UsageError:
         return base
-    return numerics.plan(work, recipe.steps, plan.is_random, base)
+    return numerics.plan(
+        3 * forward * recipe.batch,  # the gradient costs two forward passes more
+        recipe.steps,
+        architecture.has_convolution(plan.model),
+        plan.is_random,
+        base,
+    )
 
 
 def prepare(
     plan: Blueprint, recipe: Recipe, examples: Examples, settings: Numerics
 ) -> Program:
-    """Return the program of a configuration, from this process' cache if it is there."""
+    """Return the program of a configuration, which this process may have already."""
     structure, kept = architecture.fingerprint(plan.model)
     optimizer = recipe.optimizer()
     config = optimizer.get_config()
-    shapes = [getattr(examples, name).shape for name in ("x", "y", *SPLITS)]
+    shapes = examples.x.shape, examples.y.shape
+    sizes = tuple(getattr(examples, name).shape[1] for name in SPLITS)
     key = (
         *(structure, recipe.loss, recipe.metrics, recipe.dtype, recipe.test),
         *(type(optimizer), repr({**config, "learning_rate": 0, "name": ""})),
         *(recipe.train_examples, recipe.steps, recipe.batch, len(recipe.recorded)),
-        *(repr(shapes), examples.y.dtype.kind, settings),
+        *(shapes, sizes, examples.x.dtype.kind, examples.y.dtype.kind, settings),
     )
     number = settings.replicas_per_call
     return cache.once(

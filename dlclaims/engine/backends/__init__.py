@@ -1,7 +1,7 @@
 """The few functions that differ between TensorFlow and JAX; one module for each.
 
-A backend module has ``tensor``, ``compile``, ``repeat``, ``collect``, ``map_replicas``,
-``gradients``, ``pure``, ``settings`` and ``precision``, with the same meaning in both.
+A backend module has ``settings``, ``precision``, ``tensor``, ``gather``, ``compile``,
+``repeat``, ``map_replicas``, ``gradients`` and ``pure``, with the same meaning in both.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def quiet() -> Iterator[None]:
     TensorFlow's loader logs before its own log level is read, so that no setting
     reaches it. When the import fails, everything that was held back is written.
     """
-    if "keras" in sys.modules:
+    if "tensorflow" in sys.modules:
         yield
         return
     sys.stderr.flush()

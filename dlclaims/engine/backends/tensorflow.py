@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,8 @@ from dlclaims.engine.numerics import Numerics
 
 def settings(wanted: Numerics) -> Numerics:
     """Apply the thread settings where that is still possible; return what holds."""
+    # The vectorised map tells of every operation that it runs one replica at a time.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     threading = tf.config.threading
     try:
         threading.set_intra_op_parallelism_threads(wanted.intra_threads)
@@ -36,10 +39,12 @@ def precision(dtype: str) -> Iterator[None]:
 
 
 def tensor(array: np.ndarray) -> tf.Tensor:
+    """Return the array on the device."""
     return tf.constant(array)
 
 
 def gather(array: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    """Return rows of an array; the result's first axes are those of `indices`."""
     return tf.gather(array, indices)
 
 
@@ -51,7 +56,7 @@ def compile(function: Callable[..., Any], xla: bool, arguments: Sequence[Any]) -
 
 
 def repeat(body: Callable[..., Any], state: Any, start: Any, stop: Any) -> Any:
-    """Return the state after ``state = body(i, state)`` for i from `start` to `stop`."""
+    """Return the state after ``state = body(i, state)`` for i in start..stop - 1."""
 
     def step(i: tf.Tensor, state: Any) -> Any:
         new = body(i, state)

@@ -1,0 +1,79 @@
+"""JAX, the second backend: always compiled by XLA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from dlclaims.engine.numerics import Numerics
+
+
+def settings(wanted: Numerics) -> Numerics:
+    """Return the settings that hold: threads were set before JAX was imported."""
+    return replace(wanted, xla=True)
+
+
+@contextmanager
+def precision(dtype: str) -> Iterator[None]:
+    """Allow float64, which JAX otherwise turns into float32 without a word.
+
+    For all threads, unlike JAX's own context; float32 arrays stay what they are.
+    """
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+def tensor(array: np.ndarray) -> jax.Array:
+    """Return the array on the device."""
+    return jax.numpy.asarray(array)
+
+
+def gather(array: jax.Array, indices: jax.Array) -> jax.Array:
+    """Return rows of an array; the result's first axes are those of `indices`."""
+    return array[indices]
+
+
+def compile(function: Callable[..., Any], xla: bool, arguments: Sequence[Any]) -> Any:
+    """Return `function` compiled for the shapes of `arguments` (nested arrays)."""
+    return jax.jit(function).lower(*arguments).compile()
+
+
+def repeat(body: Callable[..., Any], state: Any, start: Any, stop: Any) -> Any:
+    """Return the state after ``state = body(i, state)`` for i in start..stop - 1."""
+    return jax.lax.fori_loop(start, stop, body, state)
+
+
+def map_replicas(function: Callable[..., Any], number: int) -> Callable[..., Any]:
+    """Return `function` over a leading replica axis of every argument.
+
+    With one replica in a call there is no such axis, and nothing to map.
+    """
+    return function if number == 1 else jax.vmap(function)
+
+
+def gradients(function: Callable[..., Any], number: int) -> Callable[..., Any]:
+    """Return a function that gives ``(values, extras, gradients)`` of all replicas.
+
+    `function` maps (parameters, ...) to a scalar and extras.
+    """
+    mapped = map_replicas(jax.value_and_grad(function, has_aux=True), number)
+
+    def evaluate(parameters: Any, *rest: Any) -> Any:
+        (values, extras), slopes = mapped(parameters, *rest)
+        return values, extras, slopes
+
+    return evaluate
+
+
+def pure(optimizer: Any) -> Any:
+    """Return the optimizer: Keras' are pure on JAX already."""
+    return optimizer
