@@ -1,0 +1,118 @@
+"""Intervals and regions: an effect holds, fails, or is undecided.
+
+Superiority, equivalence and agreement with theory are the same rule: inside the region
+the interval holds, outside it fails, across an edge it is undecided. For paired effects
+an exact sign-flip test must agree. All functions take many claims at once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dlclaims.claims import Region
+from dlclaims.statistics import intervals
+from dlclaims.statistics.intervals import ALPHA, Array, Bounds
+
+HOLDS, UNDECIDED, FAILS = 1, 0, -1
+NAMES = {HOLDS: "holds", UNDECIDED: "undecided", FAILS: "fails"}
+
+#: An exact deviation beyond this multiple of its tolerance fails.
+CLEARLY = 100.0
+
+
+class Sides(NamedTuple):
+    """One-sided p-values of lying inside a region, and of lying outside."""
+
+    holds: Array
+    fails: Array
+
+
+def place(bounds: Bounds, region: Region) -> npt.NDArray[np.int64]:
+    """Return where intervals lie: inside (1), outside (-1) or across an edge (0)."""
+    low, high = np.asarray(bounds.low), np.asarray(bounds.high)
+    inside = (low >= region.low) & (high <= region.high)
+    outside = (low > region.high) | (high < region.low)
+    return np.where(inside, HOLDS, np.where(outside, FAILS, UNDECIDED))
+
+
+def paired(values: npt.ArrayLike, region: Region) -> npt.NDArray[np.int64]:
+    """Return the answers of paired effects.
+
+    Parameters
+    ----------
+    values : array_like, shape (..., seeds)
+    region : Region
+
+    Returns
+    -------
+    ndarray of int, shape (...)
+        1 holds, 0 undecided, -1 fails. Without any spread over seeds the interval is a
+        point and decides alone.
+    """
+    values = np.asarray(values, float)
+    found = place(intervals.student(values), region)
+    flips = sign_flip_sides(values, region)
+    agrees = np.where(found == HOLDS, flips.holds, flips.fails) <= ALPHA
+    is_point = np.ptp(values, axis=-1) == 0
+    return np.where(agrees | is_point, found, UNDECIDED)
+
+
+def exact(deviation: float, region: Region) -> int:
+    """Return the answer for a largest deviation: no error rate, hence no interval."""
+    if deviation <= region.high:
+        return HOLDS
+    return FAILS if deviation > CLEARLY * region.high else UNDECIDED
+
+
+def student_sides(values: npt.ArrayLike, region: Region) -> Sides:
+    """Return the p-values of the t test at the edges of a region."""
+    return _sides(intervals.student_p, np.asarray(values, float), region)
+
+
+def sign_flip_sides(values: npt.ArrayLike, region: Region) -> Sides:
+    """Return the p-values of the exact sign-flip test at the edges of a region."""
+    return _sides(intervals.sign_flip_p, np.asarray(values, float), region)
+
+
+def rate_sides(successes: int, n: int, region: Region) -> Sides:
+    """Return the p-values of the exact binomial test at the edges of a region."""
+    counts = {1: successes, -1: n - successes}
+
+    def test(sign: int, edge: float) -> float:
+        return intervals.rate_p(counts[sign], n, edge if sign > 0 else 1 + edge)
+
+    return _by_edge(test, region)
+
+
+def rate_difference_sides(first: Array, second: Array, region: Region) -> Sides:
+    """Return the error rates at which Newcombe's interval meets the edges."""
+    arms = {1: (first, second), -1: (second, first)}
+
+    def test(sign: int, edge: float) -> float:
+        return intervals.newcombe_p(*arms[sign], edge)
+
+    return _by_edge(test, region)
+
+
+def _sides(test, values: Array, region: Region) -> Sides:  # type: ignore[no-untyped-def]
+    return _by_edge(lambda sign, edge: test(sign * values, edge), region)
+
+
+def _by_edge(test, region: Region) -> Sides:  # type: ignore[no-untyped-def]
+    """Combine ``test(sign, edge)``, the p-value of ``sign * effect <= edge``.
+
+    Inside means beyond both edges, so the larger p-value counts; outside means beyond
+    either, and the two cannot both be wrong: the smaller one counts.
+    """
+    inner, outer = [], []
+    if math.isfinite(region.low):
+        inner.append(test(1, region.low))
+        outer.append(test(-1, -region.low))
+    if math.isfinite(region.high):
+        inner.append(test(-1, -region.high))
+        outer.append(test(1, region.high))
+    return Sides(np.max(inner, axis=0), np.min(outer, axis=0))
