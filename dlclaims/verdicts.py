@@ -1,4 +1,4 @@
-"""From answers to verdicts: supported, refuted, conditional, inconclusive, not assessed.
+"""From answers to verdicts.
 
 A verdict is a function of a page's declarations and of the committed tables
 ``outcomes.csv`` and ``variants.csv`` alone. What is returned is JSON-ready.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlclaims import data, plan
-from dlclaims.claims import Assertion, Claim, Criterion, Deviation, Rate, Region
+from dlclaims.claims import Assertion, Criterion, Deviation, Rate, Region
 from dlclaims.pages import Page, Study, selections
 from dlclaims.plan import PROFILES
 from dlclaims.statistics import multiplicity, power
@@ -65,7 +65,7 @@ def assess(
             claim.id: {
                 "kinds": list(claim.kinds),
                 **{
-                    role: _judge(page, claim, made, profile, outcomes, variants, stale)
+                    role: _judge(page, made, profile, outcomes, variants, stale)
                     if (made := getattr(claim, role))
                     else None
                     for role in ("document", "corrected")
@@ -78,7 +78,6 @@ def assess(
 
 def _judge(
     page: Page,
-    claim: Claim,
     assertion: Assertion,
     profile: str,
     outcomes: pd.DataFrame,
@@ -90,12 +89,12 @@ def _judge(
         for criterion in assertion.criteria
     ]
     studies = {c.study: page.study(c.study) for c in assertion.criteria}.values()
-    why_not = unassessed(claim, profile, judged, stale)
+    why_not = unassessed(profile, judged, stale)
     faults = [
         *defects(judged, studies, profile, variants),
         *broken_controls(studies, outcomes),
     ]
-    ruling = (
+    ruling: dict[str, Any] = (
         {"verdict": "not assessed", "label": None, "reason": why_not}
         if why_not
         else rule(judged, faults)
@@ -119,9 +118,7 @@ def _judge(
     }
 
 
-def unassessed(
-    claim: Claim, profile: str, judged: Sequence[Judged], stale: bool
-) -> str:
+def unassessed(profile: str, judged: Sequence[Judged], stale: bool) -> str:
     """Return why a claim gets no verdict; empty where it gets one."""
     if stale:
         return "The page's design has changed since these results were made."
@@ -131,8 +128,6 @@ def unassessed(
             f"{len(missing)} of {len(judged)} conditions were not measured under the"
             f" {profile} profile: {'; '.join(missing)}."
         )
-    if profile == "smoke" and not {"exact", "bound"} & {*claim.kinds}:
-        return "The smoke profile has too few seeds for a verdict."
     if profile == "smoke" and not all(
         isinstance(c.effect, Deviation) for c, _ in judged
     ):

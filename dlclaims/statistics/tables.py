@@ -174,8 +174,10 @@ def variants(
         spent = taken.sum().to_dict()
         table = measured.get(study.name)
         for variant in study.variants(profile.name):
-            own = table[table["variant"] == variant.name] if _is_full(table) else None
-            replicas = own.drop_duplicates("seed") if own is not None else None
+            replicas = None
+            if table is not None and len(table):
+                own = table[table["variant"] == variant.name]
+                replicas = own.drop_duplicates("seed")
             status = _status(replicas)
             row: dict[str, Any] = {
                 "study": study.name,
@@ -204,10 +206,6 @@ def variants(
         *("learning_rate", "tuning_flag", *COSTS, "seconds"),
     ]
     return pd.DataFrame(rows).reindex(columns=columns)
-
-
-def _is_full(table: pd.DataFrame | None) -> bool:
-    return table is not None and len(table) > 0
 
 
 def _status(replicas: pd.DataFrame | None) -> list[str]:
