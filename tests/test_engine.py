@@ -212,7 +212,7 @@ def test_frozen_layers_keep_each_seeds_initial_weights():
 
 def test_a_diverged_replica_is_frozen_and_the_others_go_on():
     def squares(y, prediction):
-        return (prediction[:, 0] - y) ** 2
+        return prediction[:, 0] ** 2
 
     given = engine.Recipe(
         squares,
@@ -349,10 +349,13 @@ def test_redrawn_weights_follow_keras_initializers(name):
     import keras
 
     deviation, bound = laws()[name]
-    inputs = keras.Input((200,))
-    layer = keras.layers.Dense(300, kernel_initializer=name)
-    model = keras.Model(inputs, layer(inputs))
-    kernel = engine.initialize(lambda: model, SEEDS).values[0][0]
+
+    def build():
+        inputs = keras.Input((200,))
+        layer = keras.layers.Dense(300, kernel_initializer=name)
+        return keras.Model(inputs, layer(inputs))
+
+    kernel = engine.initialize(build, SEEDS).values[0][0]
     stock = np.asarray(keras.initializers.get(name)((200, 300)))
     # Five standard errors of a standard deviation over 60,000 draws are 1.5 %.
     assert kernel.std() == pytest.approx(deviation, rel=0.02, abs=1e-9)
@@ -367,11 +370,16 @@ def test_redrawn_weights_follow_keras_initializers(name):
 def test_an_initializer_of_ones_own_gets_a_seed_of_its_own():
     import keras
 
-    class Signs(keras.initializers.RandomInitializer):
+    class Signs(keras.Initializer):
+        def __init__(self, seed=None):
+            self.seed = seed
+
         def __call__(self, shape, dtype=None):
-            return keras.ops.sign(
-                keras.random.normal(shape, dtype=dtype, seed=self.seed)
-            )
+            drawn = keras.random.normal(shape, dtype=dtype, seed=self.seed)
+            return keras.ops.sign(drawn)
+
+        def get_config(self):
+            return {"seed": self.seed}
 
     values = engine.initialize(partial(net, initializer=Signs()), SEEDS).values
     assert set(np.unique(values[0])) == {-1.0, 1.0}
@@ -407,20 +415,24 @@ def test_work_is_counted_from_the_layers():
 def test_convolutions_are_counted_at_every_position():
     import keras
 
-    inputs = keras.Input((8, 8, 2))
-    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(inputs)
-    x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
-    runs = engine.initialize(lambda: keras.Model(inputs, x), SEEDS)
+    def build():
+        inputs = keras.Input((8, 8, 2))
+        x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(inputs)
+        x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
+        return keras.Model(inputs, x)
+
+    runs = engine.initialize(build, SEEDS)
     assert runs.multiply_accumulates == 4 * 4 * (3 * 3 * 2 * 4) + 4 * 3
 
 
 def test_layers_without_a_rule_are_not_counted_wrongly():
     import keras
 
-    inputs = keras.Input((4, 2))
-    model = keras.Model(inputs, keras.layers.SimpleRNN(3)(inputs))
+    def build():
+        return keras.Sequential([keras.Input((4, 2)), keras.layers.SimpleRNN(3)])
+
     with pytest.raises(UsageError, match="SimpleRNN"):
-        _ = engine.initialize(lambda: model, SEEDS).multiply_accumulates
+        _ = engine.initialize(build, SEEDS).multiply_accumulates
 
 
 def test_the_plan_follows_from_the_configuration():
@@ -498,6 +510,12 @@ def test_a_model_without_an_input_shape_is_refused():
         blueprint(lambda: keras.Sequential([keras.layers.Dense(3)]), "float32")
 
 
+def test_a_model_that_was_built_before_is_refused():
+    model = net()
+    with pytest.raises(UsageError, match="anew"):
+        engine.initialize(lambda: model, SEEDS)
+
+
 def test_importing_the_engine_imports_no_backend():
     code = (
         "import sys; from dlclaims import engine;"
@@ -506,23 +524,27 @@ def test_importing_the_engine_imports_no_backend():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-BACKENDS = ("tensorflow", "jax")
+def agreement():
+    """Weights and losses of a net whose rounding is the same on all backends.
+
+    Keras on TensorFlow rounds an optimizer's constants to float32: 7/8 is not rounded.
+    """
+    given = recipe(partial(optimizer, momentum=0.875))
+    runs = run(partial(net, "normalized"), rates=(0.1, 0.03), given=given)
+    return [*runs.weights, runs.table().loss.to_numpy()]
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
 def test_tensorflow_and_jax_agree(tmp_path):
     code = (
-        "import sys, numpy; sys.path.insert(0, sys.argv[2]); import test_engine as t;"
-        "runs = t.run(t.partial(t.net, 'normalized'), rates=(0.1, 0.03));"
-        "numpy.savez(sys.argv[1], *runs.weights, runs.table().loss)"
+        "import sys, numpy; sys.path.insert(0, sys.argv[2]); import test_engine;"
+        "numpy.savez(sys.argv[1], *test_engine.agreement())"
     )
-    file, here = tmp_path / "jax.npz", os.path.dirname(__file__)
+    file = tmp_path / "jax.npz"
     subprocess.run(
-        [sys.executable, "-c", code, str(file), here],
+        [sys.executable, "-c", code, str(file), os.path.dirname(__file__)],
         check=True,
         env={**os.environ, "KERAS_BACKEND": "jax"},
     )
-    runs = run(partial(net, "normalized"), rates=(0.1, 0.03))
     with np.load(file) as found:
-        arrays = list(found.values())
-    assert distance([*runs.weights, runs.table().loss], arrays) < 1e-11
+        assert distance(agreement(), found.values()) < EXACT

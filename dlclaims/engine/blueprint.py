@@ -116,7 +116,7 @@ def blueprint(build: Build, dtype: str) -> Blueprint:
     Raises
     ------
     UsageError
-        When `build` does not return a Keras model with all its weights.
+        When `build` does not return a new Keras model with all its weights.
     """
     with precision(dtype), unchanged_random_state():
         import keras
@@ -131,6 +131,12 @@ def blueprint(build: Build, dtype: str) -> Blueprint:
                     "start the model with keras.Input(shape)",
                 )
             initializers = tuple(v._initializer for v in model.variables)
+            if None in initializers:
+                raise UsageError(
+                    "build() to make all layers anew",
+                    "a model with weights from before the call",
+                    "create the layers inside build",
+                )
     return Blueprint(build, dtype, model, initializers)
 
 

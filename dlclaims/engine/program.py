@@ -9,7 +9,6 @@ import numpy as np
 
 from dlclaims.engine import backends
 from dlclaims.engine.recipe import Recipe, measure_of
-from dlclaims.errors import UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -42,12 +41,6 @@ class Program:
         self.traces = 0
         self.call: Any = None
         optimizer = self.backend.pure(recipe.optimizer())
-        if not isinstance(optimizer.learning_rate, keras.Variable):
-            raise UsageError(
-                "an optimizer with a constant learning rate",
-                f"{type(optimizer.learning_rate).__name__}",
-                "leave the rate out: each replica has its own",
-            )
         optimizer.build(model.trainable_variables)
         self.optimizer = optimizer
         outputs = model.outputs[0].shape[-1]

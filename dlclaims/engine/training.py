@@ -178,10 +178,22 @@ def pick(plan: Blueprint, recipe: Recipe, base: Numerics) -> Numerics:
 def prepare(
     plan: Blueprint, recipe: Recipe, examples: Examples, settings: Numerics
 ) -> Program:
-    """Return the program of a configuration, which this process may have already."""
+    """Return the program of a configuration, which this process may have already.
+
+    Raises
+    ------
+    UsageError
+        The optimizer's learning rate is a schedule.
+    """
     structure, kept = architecture.fingerprint(plan.model)
     optimizer = recipe.optimizer()
     config = optimizer.get_config()
+    if not isinstance(config["learning_rate"], float):
+        raise UsageError(
+            "an optimizer with a constant learning rate",
+            f"{type(optimizer).__name__} with {config['learning_rate']}",
+            "leave the rate out: each replica has its own",
+        )
     shapes = examples.x.shape, examples.y.shape
     sizes = tuple(getattr(examples, name).shape[1] for name in SPLITS)
     key = (

@@ -20,16 +20,20 @@ def settings(wanted: Numerics) -> Numerics:
 
 @contextmanager
 def precision(dtype: str) -> Iterator[None]:
-    """Allow float64, which JAX otherwise turns into float32 without a word.
+    """Allow float64, which JAX and Keras on JAX otherwise turn into float32.
 
     For all threads, unlike JAX's own context; float32 arrays stay what they are.
     """
-    before = jax.config.jax_enable_x64
+    from keras.src.backend.common.dtypes import BIT64_TO_BIT32_DTYPE
+
+    before = jax.config.jax_enable_x64, BIT64_TO_BIT32_DTYPE["float64"]
     jax.config.update("jax_enable_x64", True)
+    BIT64_TO_BIT32_DTYPE["float64"] = dtype
     try:
         yield
     finally:
-        jax.config.update("jax_enable_x64", before)
+        jax.config.update("jax_enable_x64", before[0])
+        BIT64_TO_BIT32_DTYPE["float64"] = before[1]
 
 
 def tensor(array: np.ndarray) -> jax.Array:
