@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+LIST = ("-m", "dlclaims", "list", "--json")
 SOURCES = ("dlclaims", "experiments", "pyproject.toml", "README.md", "LICENSE")
 
 #: Prints where the library and its pages lie, what a spawned worker finds there, and
@@ -131,14 +132,33 @@ def test_the_pages_are_found(
     installed, inside, cloned = SITUATIONS[situation]
     probe = (clone if inside else tmp_path) / "probe.py"
     probe.write_text(PROBE)
-    answer = json.loads(run(environments[installed], probe, cwd=probe.parent))
+    python = environments[installed]
+    answer = json.loads(run(python, probe, cwd=probe.parent))
+    listed = json.loads(run(python, *LIST, cwd=probe.parent))
     probe.unlink()
-    home = clone if cloned else environments[installed].parent.parent
+    home = clone if cloned else python.parent.parent
     assert Path(answer["library"]).is_relative_to(home)
     assert Path(answer["folder"]).is_relative_to(home)
     assert answer["pages"] == sorted(
         path.stem.replace("_", "-")
-        for path in (ROOT / "experiments").glob("[a-z]*")
+        for path in (clone / "experiments").glob("[a-z]*")
         if path.suffix in {"", ".py"}
     )
+    assert [page["name"] for page in listed["pages"]] == answer["pages"]
+    assert listed["broken"] == []
     assert answer["leak"] is inside
+
+
+def test_a_page_runs_from_the_wheel_outside_the_clone(
+    environments: dict[str | None, Path], tmp_path: Path
+) -> None:
+    python = environments["wheel"]
+    command = ("run", "vanishing-gradient", "--profile", "smoke", "--jobs", "1")
+    run(python, "-m", "dlclaims", *command, "--out", "results", cwd=tmp_path)
+    listed = json.loads(run(python, *LIST, cwd=tmp_path))
+    (page,) = (p for p in listed["pages"] if p["name"] == "vanishing-gradient")
+    verdicts = tmp_path / "results" / "vanishing-gradient" / "verdicts.json"
+    claims = json.loads(verdicts.read_text())["claims"]
+    assert sorted(claims) == sorted(page["claims"])
+    report = (tmp_path / "results" / "report.html").read_text()
+    assert [claim for claim in claims if claim not in report] == []
