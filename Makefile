@@ -5,6 +5,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet \
 	--generate-hashes --allow-unsafe --strip-extras --newline lf \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
+.NOTPARALLEL:
 .PHONY: all test report lock clean help
 
 all: .venv/runtime ## run every page, write results/ with the report
@@ -56,6 +57,8 @@ PYTHONWARNINGS=ignore $$pip install --no-deps --no-build-isolation --editable .
 endef
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	|| { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear .venv >/dev/null 2>&1 \
 	|| { $(PYTHON) -m venv --clear --without-pip .venv \
 	&& $(PYTHON) -m pip --python $@ --version; } >/dev/null 2>&1 \
