@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
+#: The columns of ``theory.csv`` after those of the factors.
+GAPS = ["measured", "predicted", "gap", "gap_low", "gap_high", "study", "outcome"]
+
 
 def write(
     folder: Path,
@@ -60,37 +63,42 @@ def write(
         results.read_json(folder / "registration.json"), registration(page, profile)
     )
     with results.replace(folder) as new:
-        judged = {
+        written = {
             "outcomes": statistics.outcomes(page, measured, predicted),
             "variants": statistics.variants(
                 page, profile, measured, rates, failures, tables.seconds(records)
             ),
         }
-        for name, content in judged.items():
+        for name, content in written.items():
             results.write_table(new / f"{name}.csv", content)
         outcomes = results.read_table(new / "outcomes.csv")
-        variants = results.read_table(new / "variants.csv")
-        results.write_table(new / "theory.csv", statistics.theory(page, outcomes))
+        gaps = statistics.theory(page, outcomes)
+        if not len(gaps):
+            gaps = gaps.reindex(columns=GAPS)  # a table without rows has a header
+        results.write_table(new / "theory.csv", gaps)
         results.write_json(new / "registration.json", registered)
         results.write_json(
             new / "manifest.json",
             manifest(folder, page, profile, records, failures, trained),
         )
-        results.write_json(
-            new / "verdicts.json",
-            verdicts.assess(
-                page,
-                profile.name,
-                outcomes,
-                variants,
-                registered["current"]["digest"],
-            ),
-        )
+        results.write_json(new / "verdicts.json", verdicts_of(new, page))
         for figure in page.figures:
             rows = tables.drawn(
                 figure.where, measured[figure.study], predicted.get(figure.study)
             )
             figures.save(figure, rows, new)
+
+
+def verdicts_of(folder: Path, page: Page) -> dict[str, Any]:
+    """Return what the tables in a page's folder say of its claims."""
+    registered = results.read_json(folder / "registration.json")["current"]
+    return verdicts.assess(
+        page,
+        registered["profile"],
+        results.read_table(folder / "outcomes.csv"),
+        results.read_table(folder / "variants.csv"),
+        registered["digest"],
+    )
 
 
 def manifest(

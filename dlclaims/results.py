@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 CLONE = Path(__file__).resolve().parent.parent
+
+#: Columns of names.
+NAMES = ("source", "study", "variant", "outcome", "status", "tuning_flag")
 
 #: How the parts of a study's registration are called in the history of changes.
 PARTS = {
@@ -127,17 +131,38 @@ def read_json(file: Path) -> dict[str, Any]:
         ) from error
 
 
+def agree(one: Any, other: Any) -> bool:
+    """Return whether two JSON values are equal but for the last digits of numbers.
+
+    The last digits of a statistic depend on the processor.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(agree(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(agree, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other)
+
+
 def write_table(file: Path, table: pd.DataFrame) -> None:
     """Write a table as CSV: floats that round-trip, empty where a value is missing."""
+    if "seed" in table:  # a seed is a whole number, also beside rows that lack one
+        table = table.assign(seed=table["seed"].astype("Int64"))
     table.to_csv(file, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """Read a table that `write_table` wrote; words such as ``None`` stay words."""
+    """Read a table that `write_table` wrote.
+
+    Names stay text, also where they look like a number or like a missing value.
+    """
     import pandas as pd
 
     # Default float parsing is exact from pandas 3.1 on.
-    return pd.read_csv(file, keep_default_na=False, na_values=[""])
+    return pd.read_csv(
+        file, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(NAMES, "str")
+    )
 
 
 def names(out: Path) -> tuple[str, ...]:

@@ -233,23 +233,45 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def write_report(out: Path, shelf: Shelf) -> Path:
-    """Judge the pages with results together, and render the report from their files."""
-    from dlclaims import report, verdicts
+def judge(out: Path, shelf: Shelf) -> dict[Path, dict[str, Any]]:
+    """Return the verdicts of all pages with results, by their files, judged together.
 
-    names = results.names(out)
-    files = [out / name / "verdicts.json" for name in names]
-    for file, judged in zip(
-        files, verdicts.correct([results.read_json(f) for f in files]), strict=True
-    ):
-        if judged != results.read_json(file):
+    Each page is judged anew from its tables, as its declarations stand now; one that
+    is not on the shelf keeps its verdicts.
+    """
+    from dlclaims import assembly, verdicts
+
+    single = [
+        assembly.verdicts_of(out / name, shelf.pages[name])
+        if name in shelf.pages
+        else results.read_json(out / name / "verdicts.json")
+        for name in results.names(out)
+    ]
+    files = (out / name / "verdicts.json" for name in results.names(out))
+    return dict(zip(files, verdicts.correct(single), strict=True))
+
+
+def write_report(out: Path, shelf: Shelf) -> Path:
+    """Judge all pages with results, render the report from the files, return its path.
+
+    A file whose content would not change stays as it is.
+    """
+    from dlclaims import report
+
+    for file, judged in judge(out, shelf).items():
+        if not results.agree(judged, results.read_json(file)):
             results.write_json(file, judged)
     report.write(report.build(out, shelf.pages), out)
     return out / "report.html"
 
 
 def check_report(out: Path, shelf: Shelf) -> list[str]:
-    """Return in words how the report differs from what the results give."""
+    """Return in words what differs from what the tables and the pages give."""
     from dlclaims import report
 
-    return report.check(out, shelf.pages)
+    stale = [
+        f"{file.relative_to(out)}: its tables and its page give other verdicts"
+        for file, judged in judge(out, shelf).items()
+        if not results.agree(judged, results.read_json(file))
+    ]
+    return [*stale, *report.check(out, shelf.pages)]
