@@ -50,12 +50,12 @@ def write(
     measured, rates = {}, {}
     for study in page.studies:
         own = [record for record in records if record.cell.study == study.name]
-        measured[study.name] = tables.measured(
-            r for r in own if r.cell.stage == "evaluation"
-        )
-        if study.tuning:
-            tuned = tables.measured(r for r in own if r.cell.stage == "tuning")
-            rates[study.name] = statistics.choose_rates(study, tuned)
+        tuned = [record for record in own if record.cell.stage == "tuning"]
+        evaluated = [record for record in own if record.cell.stage == "evaluation"]
+        measured[study.name] = tables.measured(study, evaluated)
+        if tuned:
+            rows = tables.measured(study, tuned)
+            rates[study.name] = statistics.choose_rates(study, rows)
     predicted = {
         s.name: tables.predicted(s, profile) for s in page.studies if s.predict
     }

@@ -68,7 +68,7 @@ class Design:
             return ()
         page = self.pages[tuned.page]
         study = page.study(tuned.study)
-        rates = statistics.choose_rates(study, tables.measured([record]))
+        rates = statistics.choose_rates(study, tables.measured(study, [record]))
         rate = float(rates["learning_rate"].iloc[0])
         return self.evaluation_after(tuned, rate)
 

@@ -104,8 +104,8 @@ def replace(folder: Path) -> Iterator[Path]:
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON with sorted keys; the old file stays until the new one is whole."""
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    """Write JSON in the order given; the old file stays until the new one is whole."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     part = file.with_name(f".{file.name}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, file)

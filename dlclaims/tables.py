@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from dlclaims.store import Record
 
 
-def measured(records: Iterable[Record]) -> pd.DataFrame:
-    """Return the rows of cells of one study under ``study, variant, <factors>``."""
+def measured(study: Study, records: Iterable[Record]) -> pd.DataFrame:
+    """Return the rows of a study's cells under ``study, variant, <factors>``.
+
+    Without cells, when all were lost, a table with these columns and ``seed``.
+    """
     import pandas as pd
 
-    parts = [_located(r.cell.study, r.cell.variant, r.table) for r in records]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    parts = [_located(study.name, r.cell.variant, r.table) for r in records]
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    factors = [name for name, _ in study.standard[0].factors]
+    return pd.DataFrame(columns=["study", "variant", *factors, "seed"])
 
 
 def predicted(study: Study, profile: Profile) -> pd.DataFrame:

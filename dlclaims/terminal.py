@@ -204,7 +204,12 @@ def _short_claim(claim: Mapping[str, Any]) -> str:
 def _verdict_of(assertion: Mapping[str, Any]) -> str:
     if assertion["verdict"] is None:
         return f"no results yet, {assertion['expected']} is expected"
-    return verdict(assertion["verdict"], assertion["label"])
+    marks = {
+        "exploratory": "exploratory: other seeds than registered",
+        "uncorrected_only": "not beyond the number of claims in the report",
+    }
+    words = [mark for name, mark in marks.items() if assertion[name]]
+    return ", ".join([verdict(assertion["verdict"], assertion["label"]), *words])
 
 
 def _claim(claim: Mapping[str, Any]) -> str:
