@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -138,6 +138,24 @@ def blueprint(build: Build, dtype: str) -> Blueprint:
                     "create the layers inside build",
                 )
     return Blueprint(build, dtype, model, initializers)
+
+
+def parted(model: keras.Model, values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the trainable and the other ones of values in the model's order."""
+    place = {id(variable): k for k, variable in enumerate(model.variables)}
+    parts = model.trainable_variables, model.non_trainable_variables
+    trained, others = ([values[place[id(v)]] for v in part] for part in parts)
+    return trained, others
+
+
+def joined(
+    model: keras.Model, trained: Sequence[Any], others: Sequence[Any]
+) -> list[Any]:
+    """Return what `parted` was given."""
+    variables = model.trainable_variables + model.non_trainable_variables
+    values = zip(variables, [*trained, *others], strict=True)
+    named = {id(variable): value for variable, value in values}
+    return [named[id(variable)] for variable in model.variables]
 
 
 def initial_value(

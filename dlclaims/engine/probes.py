@@ -1,27 +1,21 @@
 """Looking into networks: gradients and activations layer by layer, for all replicas.
 
-Hidden layer l of a model is its layer ``pre_l``, whose output is the pre-activation
-z_l, and its layer ``act_l``, whose output is the activation phi(z_l). Probes run in
-inference mode. Examples are either shared by all seeds, shape (examples, ...), or each
-seed's own, shape (seeds, examples, ...).
+`taps` says what a hidden layer is and whose the examples are. Probes run in inference
+mode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlclaims.engine import architecture, backends, cache
-from dlclaims.engine.blueprint import precision
+from dlclaims.engine import backends
 from dlclaims.engine.recipe import typed
 from dlclaims.engine.runs import Runs
-from dlclaims.errors import UsageError
+from dlclaims.engine.taps import compute, hidden_layers, own, places, tapped, zeros
 
 if TYPE_CHECKING:
     import keras
@@ -153,29 +147,34 @@ def layer_gradients(
 
     model = runs.plan.model
     before, after = hidden_layers(model)
-    kernels = [kernel_place(model, name) for name in before]
+    kernels = places(model, [model.get_layer(name).kernel for name in before])
 
     def measure(model: keras.Model, weights: Any, x: Any, y: Any) -> Any:
+        trained, others = weights
+
         def scalar(parts: Any) -> tuple[Any, Any]:
-            trained, offsets = parts
+            offsets, chosen = parts
+            values = [*trained, *others]
+            for place, value in zip(kernels, chosen, strict=True):
+                values[place] = value
+            parted = values[: len(trained)], values[len(trained) :]
             with tapped(model, [*before, *after], offsets):
-                out, _ = model.stateless_call(trained, weights[1], x, training=False)
-            return keras.ops.mean(keras.losses.get(loss)(y, out)), ()
+                prediction, _ = model.stateless_call(*parted, x, training=False)
+            return keras.ops.mean(keras.losses.get(loss)(y, prediction)), ()
 
         offsets = zeros(model, [*before, *after], x.shape[0])
-        parts = (list(weights[0]), offsets)
-        _, _, (trained, slopes) = backends.load().gradients(scalar, 1)(parts)
-        return slopes, [trained[place] for place in kernels]
+        chosen = [[*trained, *others][place] for place in kernels]
+        return backends.load().gradients(scalar, 1)((offsets, chosen))[2]
 
     inputs = own(runs, x, model.inputs[0].ndim)
     targets = own(runs, y, y.ndim - (x.ndim - inputs[0].ndim))
     found = compute(("layers", loss), measure, runs, inputs, targets)
-    slopes, trained = (
+    slopes, weights = (
         [np.stack(layer) for layer in zip(*part, strict=True)]
         for part in zip(*found, strict=True)
     )
     layers = len(before)
-    return LayerGradients(runs, slopes[:layers], slopes[layers:], trained)
+    return LayerGradients(runs, slopes[:layers], slopes[layers:], weights)
 
 
 def signal_to_noise(
@@ -184,7 +183,8 @@ def signal_to_noise(
     """Return the median signal-to-noise ratio of the first layer's weight gradients.
 
     A weight's ratio is the size of its mean gradient over the examples divided by the
-    standard deviation over them; weights without any gradient do not count.
+    standard deviation over them; weights without any gradient do not count (NaN when
+    there is no other).
 
     Parameters
     ----------
@@ -205,7 +205,8 @@ def signal_to_noise(
         mean = inputs.T @ slope
         variance = n * (inputs**2).T @ slope**2 - mean**2
         is_live = variance > 0
-        ratios.append(np.median(np.abs(mean[is_live]) / np.sqrt(variance[is_live])))
+        found = np.abs(mean[is_live]) / np.sqrt(variance[is_live])
+        ratios.append(np.median(found) if found.size else np.nan)
     return np.array(ratios)
 
 
@@ -246,130 +247,6 @@ def derivative(function: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
     with backend.precision(str(z.dtype)):
         slope = backend.gradients(lambda a: (ops.sum(function(a)), ()), 1)
         return np.asarray(slope(backend.tensor(z))[2])
-
-
-def hidden_layers(model: keras.Model) -> tuple[list[str], list[str]]:
-    """Return the names of the layers that give z_1.. and a_1.., in order.
-
-    Raises
-    ------
-    UsageError
-        When the model has no layers ``pre_1``, ``act_1``, ...
-    """
-    names = {layer.name for layer in model.layers}
-    depth = sum(name.startswith("pre_") for name in names)
-    before = [f"pre_{layer}" for layer in range(1, depth + 1)]
-    after = [
-        f"add_{layer}" if f"add_{layer}" in names else f"act_{layer}"
-        for layer in range(1, depth + 1)
-    ]
-    missing = sorted({*before, *after} - names)
-    if missing or not depth:
-        raise UsageError(
-            "hidden layers called pre_1, act_1, pre_2, act_2, ...",
-            f"a model without {', '.join(missing or ['pre_1'])}",
-            "name the layers so, as networks.mlp does",
-        )
-    return before, after
-
-
-@contextmanager
-def tapped(
-    model: keras.Model, names: Sequence[str], offsets: Sequence[Any] | None
-) -> Iterator[dict[str, Any]]:
-    """Read the outputs of named layers while the model is traced.
-
-    `offsets`, one for each name, are added to the outputs: a gradient with respect to
-    an offset is the gradient at that output, on every backend.
-    """
-    seen: dict[str, Any] = {}
-
-    def tap(layer: Any, offset: Any) -> None:
-        call = layer.call
-
-        def pushed(*arguments: Any, **options: Any) -> Any:
-            output = call(*arguments, **options)
-            seen[layer.name] = output if offset is None else output + offset
-            return seen[layer.name]
-
-        object.__setattr__(layer, "call", pushed)
-
-    layers = [model.get_layer(name) for name in names]
-    try:
-        for layer, offset in zip(layers, offsets or [None] * len(layers), strict=True):
-            tap(layer, offset)
-        yield seen
-    finally:
-        for layer in layers:
-            vars(layer).pop("call", None)
-
-
-def zeros(model: keras.Model, names: Sequence[str], examples: int) -> list[Any]:
-    """Return offsets of nothing for the outputs of named layers."""
-    from keras import ops
-
-    outputs = [model.get_layer(name).output for name in names]
-    return [ops.zeros((examples, *o.shape[1:]), o.dtype) for o in outputs]
-
-
-def kernel_place(model: keras.Model, name: str) -> int:
-    """Return the position of a layer's kernel among the trainable variables."""
-    kernel = model.get_layer(name).kernel
-    return [v is kernel for v in model.trainable_variables].index(True)
-
-
-def own(runs: Runs, array: np.ndarray, ndim: int) -> list[np.ndarray]:
-    """Return each replica's examples; an array of `ndim` axes is shared by all."""
-    array = typed(array, runs.plan.dtype)
-    if array.ndim == ndim:
-        return [array] * len(runs.replicas)
-    if array.ndim != ndim + 1 or len(array) != len(runs.seeds):
-        raise UsageError(
-            f"examples of {ndim} axes, or one such set for each of {len(runs.seeds)}"
-            " seeds",
-            f"shape {array.shape}",
-            "stack the seeds' examples on a first axis",
-        )
-    return list(np.repeat(array, len(runs.learning_rates) or 1, axis=0))
-
-
-def compute(
-    name: Any, measure: Callable[..., Any], runs: Runs, *arrays: Sequence[np.ndarray]
-) -> list[Any]:
-    """Return ``measure(model, (trained, others), *arrays)`` of every replica.
-
-    `measure` is traced once for an architecture and shapes; it is not compiled by XLA,
-    whose compile time a single evaluation does not win back.
-    """
-    backend, model = backends.load(), runs.plan.model
-    from keras import tree
-
-    structure, kept = architecture.fingerprint(model)
-    taps = tuple(
-        (place, layer.name)
-        for place, layer in enumerate(model.layers)
-        if layer.name.startswith(("pre_", "act_", "add_"))
-    )
-    shapes = tuple(sequence[0].shape for sequence in arrays)
-    place = {id(v): k for k, v in enumerate(model.variables)}
-    parts = model.trainable_variables, model.non_trainable_variables
-
-    def arguments(row: int) -> Any:
-        weights = [[runs.values[place[id(v)]][row] for v in part] for part in parts]
-        own = [sequence[row] for sequence in arrays]
-        return tree.map_structure(backend.tensor, [weights, *own])
-
-    def run(row: int) -> Any:
-        return tree.map_structure(np.asarray, program(*arguments(row)))
-
-    with precision(runs.plan.dtype):
-        program = cache.once(
-            ("probe", name, structure, taps, shapes, runs.plan.dtype),
-            kept,
-            lambda: backend.compile(partial(measure, model), False, arguments(0)),
-        )
-        with ThreadPoolExecutor(runs.numerics.replica_threads) as pool:
-            return list(pool.map(run, range(len(runs.replicas))))
 
 
 def log_rms(array: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims.engine import backends
+from dlclaims.engine.blueprint import parted
 from dlclaims.engine.recipe import Recipe, measure_of
 
 if TYPE_CHECKING:
@@ -49,14 +50,7 @@ class Program:
 
     def start(self, values: list[np.ndarray], rates: np.ndarray) -> tuple[Any, ...]:
         """Return the state before the first step; `values` as the model's variables."""
-        place = {id(v): k for k, v in enumerate(self.model.variables)}
-        trained, others = (
-            [values[place[id(v)]] for v in variables]
-            for variables in (
-                self.model.trainable_variables,
-                self.model.non_trainable_variables,
-            )
-        )
+        trained, others = parted(self.model, values)
         slots = [
             rates.astype(v.dtype)
             if v is self.optimizer.learning_rate
@@ -65,13 +59,6 @@ class Program:
         ]
         never = np.zeros(len(rates), "int32")
         return trained, others, slots, never
-
-    def values(self, state: tuple[Any, ...]) -> list[np.ndarray]:
-        """Return the model's variables in its order, from a state of arrays."""
-        values = [*state[0], *state[1]]
-        variables = self.model.trainable_variables + self.model.non_trainable_variables
-        named = {id(v): a for v, a in zip(variables, values, strict=True)}
-        return [named[id(v)] for v in self.model.variables]
 
     def compile(self, arguments: list[Any], xla: bool) -> None:
         """Compile `run` for the shapes of `arguments`, once."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims.engine import architecture, backends, cache, numerics, schedule
-from dlclaims.engine.blueprint import Blueprint, blueprint, precision
+from dlclaims.engine.blueprint import Blueprint, blueprint, joined, precision
 from dlclaims.engine.numerics import Numerics
 from dlclaims.engine.program import Program
 from dlclaims.engine.recipe import SPLITS, Examples, Recipe, typed
@@ -103,7 +103,7 @@ def train(
     table[:, :, [SPLITS.index(name) for name in often]] = records
     if late:
         table[:, -1, [SPLITS.index(name) for name in late]] = final
-    values = tuple(program.values(state))
+    values = tuple(joined(plan.model, *state[:2]))
     return Runs(plan, seeds, rates, values, settings, recipe, table, diverged_at)
 
 
