@@ -7,7 +7,7 @@ knows their order, and that one page's fault does not stop the others.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,7 +177,7 @@ def run(
             error = _write_page(folder, wanted, name, done, happened)
             if error:
                 errors[name] = error
-        write_report(folder, wanted.shelf)
+        write_report(folder, wanted.shelf, wanted.pages.keys() - errors.keys())
     return tuple(
         PageResult(
             name,
@@ -233,17 +233,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def judge(out: Path, shelf: Shelf) -> dict[Path, dict[str, Any]]:
+def judge(
+    out: Path, shelf: Shelf, judged: Collection[str] = ()
+) -> dict[Path, dict[str, Any]]:
     """Return the verdicts of all pages with results, by their files, judged together.
 
-    Each page is judged anew from its tables, as its declarations stand now; one that
-    is not on the shelf keeps its verdicts.
+    Each page is judged anew from its tables, as its declarations stand now. A page
+    that is not on the shelf keeps its verdicts, and so do those in `judged`.
     """
     from dlclaims import assembly, verdicts
 
     single = [
         assembly.verdicts_of(out / name, shelf.pages[name])
-        if name in shelf.pages
+        if name in shelf.pages and name not in judged
         else results.read_json(out / name / "verdicts.json")
         for name in results.names(out)
     ]
@@ -251,16 +253,16 @@ def judge(out: Path, shelf: Shelf) -> dict[Path, dict[str, Any]]:
     return dict(zip(files, verdicts.correct(single), strict=True))
 
 
-def write_report(out: Path, shelf: Shelf) -> Path:
+def write_report(out: Path, shelf: Shelf, judged: Collection[str] = ()) -> Path:
     """Judge all pages with results, render the report from the files, return its path.
 
-    A file whose content would not change stays as it is.
+    Verdicts that would not change stay as they are; pages in `judged` have new ones.
     """
     from dlclaims import report
 
-    for file, judged in judge(out, shelf).items():
-        if not results.agree(judged, results.read_json(file)):
-            results.write_json(file, judged)
+    for file, found in judge(out, shelf, judged).items():
+        if not results.agree(found, results.read_json(file)):
+            results.write_json(file, found)
     report.write(report.build(out, shelf.pages), out)
     return out / "report.html"
 
