@@ -16,12 +16,14 @@ from typing import Any, ClassVar
 
 #: Factor levels, e.g. ``(("activation", "relu"), ("depth", 20))``. Pages write a dict.
 Levels = tuple[tuple[str, Any], ...]
+#: What pages may write for them; a dict becomes `Levels` as soon as it is declared.
+Factors = Levels | Mapping[str, Any]
 
 VERDICTS = ("supported", "refuted", "conditional", "inconclusive", "not assessed")
 KINDS = ("exact", "bound", "rate", "difference", "trend", "success")
 
 
-def levels(factors: Mapping[str, Any] | Levels) -> Levels:
+def levels(factors: Factors) -> Levels:
     """Return factor levels as a hashable tuple of pairs, in the order given."""
     return tuple(factors.items()) if isinstance(factors, Mapping) else tuple(factors)
 
@@ -67,14 +69,14 @@ class Value:
     """The column's value in the one row of a replica that matches `at`."""
 
     column: str
-    at: Levels = ()
+    at: Factors = ()
 
     def __post_init__(self) -> None:
         _freeze(self, "at")
 
     @property
     def label(self) -> str:
-        place = ", ".join(f"{name}={level}" for name, level in self.at)
+        place = ", ".join(f"{name}={level}" for name, level in levels(self.at))
         return f"{self.column}[{place}]" if place else self.column
 
 
@@ -114,7 +116,7 @@ class Mean:
     """Mean over seeds of a quantity of one variant."""
 
     of: Quantity
-    where: Levels
+    where: Factors
     kind: ClassVar[str] = "mean"
 
     def __post_init__(self) -> None:
@@ -126,8 +128,8 @@ class Difference:
     """Mean paired difference: the quantity in `where` minus that in `minus`."""
 
     of: Quantity
-    where: Levels
-    minus: Levels
+    where: Factors
+    minus: Factors
     kind: ClassVar[str] = "difference"
 
     def __post_init__(self) -> None:
@@ -139,8 +141,8 @@ class LogRatio:
     """Mean paired natural log of the ratio of the quantity in `where` to `over`."""
 
     of: Quantity
-    where: Levels
-    over: Levels
+    where: Factors
+    over: Factors
     kind: ClassVar[str] = "log-ratio"
 
     def __post_init__(self) -> None:
@@ -152,7 +154,7 @@ class Gap:
     """Mean over seeds of the measured quantity minus what the theory predicts."""
 
     of: Quantity
-    where: Levels
+    where: Factors
     kind: ClassVar[str] = "gap to theory"
 
     def __post_init__(self) -> None:
@@ -168,7 +170,7 @@ class Trend:
 
     of: Quantity
     along: str
-    where: Levels
+    where: Factors
     kind: ClassVar[str] = "trend"
 
     def __post_init__(self) -> None:
@@ -180,7 +182,7 @@ class Rate:
     """Fraction of seeds for which a 0/1 quantity is 1."""
 
     of: Quantity
-    where: Levels
+    where: Factors
     kind: ClassVar[str] = "success rate"
 
     def __post_init__(self) -> None:
@@ -192,8 +194,8 @@ class RateDifference:
     """Paired difference of two success rates, `where` minus `minus`."""
 
     of: Quantity
-    where: Levels
-    minus: Levels
+    where: Factors
+    minus: Factors
     kind: ClassVar[str] = "difference of success rates"
 
     def __post_init__(self) -> None:
@@ -209,7 +211,7 @@ class Deviation:
     """
 
     of: Quantity
-    where: Levels
+    where: Factors
     kind: ClassVar[str] = "largest deviation"
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlclaims.claims import Claim, Criterion, Levels, levels
+from dlclaims.claims import Claim, Criterion, Factors, Levels, levels
 from dlclaims.errors import PageError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class Variant:
     def __getitem__(self, factor: str) -> Any:
         return dict(self.factors)[factor]
 
-    def matches(self, where: Levels) -> bool:
+    def matches(self, where: Factors) -> bool:
         own = dict(self.factors)
-        return all(name in own and own[name] == level for name, level in where)
+        return all(name in own and own[name] == level for name, level in levels(where))
 
 
 def grid(**factors: Sequence[Any]) -> tuple[Variant, ...]:
@@ -145,7 +145,7 @@ class Study:
     predict: Callable[[Variant], pd.DataFrame] | None = None
     tuning: Tuning | None = None
     sampling: Literal["paired", "rate", "exact"] = "paired"
-    diverged: Levels = ()
+    diverged: Factors = ()
     controls: tuple[Criterion, ...] = ()
     data: tuple[str, ...] = ()
     block: int = 16
@@ -172,7 +172,7 @@ class Figure:
     title: str
     draw: Callable[[pd.DataFrame, Axes], None]
     reading: str
-    where: Levels = ()
+    where: Factors = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", levels(self.where))
@@ -348,7 +348,8 @@ def problems(page: Page) -> list[str]:
                     f" {study.name}, not {'3 or more' if wanted == 3 else '1'}"
                 )
     found += [
-        f"figure {figure.name}: no study {figure.study!r}; {nearest(figure.study, studies)}"
+        f"figure {figure.name}: no study {figure.study!r};"
+        f" {nearest(figure.study, studies)}"
         for figure in page.figures
         if figure.study not in studies
     ]
@@ -364,8 +365,5 @@ def problems(page: Page) -> list[str]:
 def selections(criterion: Criterion) -> list[Levels]:
     """Return the factor levels that a criterion's effect selects, one per arm."""
     effect = criterion.effect
-    arms = [effect.where]
-    for arm in ("minus", "over"):
-        if hasattr(effect, arm):
-            arms.append(getattr(effect, arm))
-    return arms
+    names = [name for name in ("where", "minus", "over") if hasattr(effect, name)]
+    return [levels(getattr(effect, name)) for name in names]

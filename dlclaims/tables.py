@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dlclaims.claims import Levels
+from dlclaims.claims import Factors, levels
 from dlclaims.errors import PageError
 from dlclaims.pages import Study, Variant
 from dlclaims.plan import Profile
@@ -58,7 +58,7 @@ def _located(study: str, variant: Variant, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawn(
-    where: Levels, measured: pd.DataFrame, predicted: pd.DataFrame | None
+    where: Factors, measured: pd.DataFrame, predicted: pd.DataFrame | None
 ) -> pd.DataFrame:
     """Return what a figure draws: the measured rows, then the predicted ones."""
     import pandas as pd
@@ -67,7 +67,7 @@ def drawn(
     if predicted is not None:
         parts.append(predicted.assign(source="theory"))
     rows = pd.concat(parts, ignore_index=True)
-    for factor, level in where:
+    for factor, level in levels(where):
         rows = rows[rows[factor] == level]
     first = ["source"]
     return rows[[*first, *rows.columns.difference(first, sort=False)]]

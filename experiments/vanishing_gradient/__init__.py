@@ -25,14 +25,14 @@ the deeper it is.
 
 from __future__ import annotations
 
-from dlclaims.experiments.vanishing_gradient import (
+from dlclaims.pages import Card, Page
+
+from . import (
     exact,
     information,
     propagation,
     training,
 )
-
-from dlclaims.pages import Card, Page
 
 PAGE = Page(
     studies=(

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from dlclaims.experiments.vanishing_gradient import exact
-from dlclaims.experiments.vanishing_gradient.propagation import initialization
-from dlclaims.experiments.vanishing_gradient.training import loss
 
 from dlclaims import data, engine, figures, networks
 from dlclaims.claims import (
@@ -24,6 +21,10 @@ from dlclaims.claims import (
 )
 from dlclaims.pages import Figure, Study, Variant, grid, tidy
 from dlclaims.theory.mean_field import Stack
+
+from . import exact
+from .propagation import initialization
+from .training import loss
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from dlclaims.experiments.vanishing_gradient import propagation
-
 from dlclaims import data, engine, figures, networks
 from dlclaims.claims import (
     Assertion,
@@ -19,6 +17,8 @@ from dlclaims.claims import (
 )
 from dlclaims.pages import Figure, Study, Tuning, Variant
 from dlclaims.theory.mean_field import Stack
+
+from . import propagation
 
 if TYPE_CHECKING:
     import keras
