@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def unchanged_random_state() -> Iterator[None]:
         random.setstate(before)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blueprint:
     """A model and the law of each of its variables.
 
@@ -74,7 +74,7 @@ class Blueprint:
     build: Build
     dtype: str
     model: keras.Model
-    initializers: tuple[Any, ...]
+    initializers: tuple[Any, ...] = field(repr=False)
 
     def replica(self, values: list[np.ndarray]) -> keras.Model:
         """Return a new model that holds `values`, in the order of its variables."""

@@ -43,11 +43,15 @@ class Runs:
     plan: Blueprint
     seeds: Seeds
     learning_rates: tuple[float, ...]
-    values: tuple[np.ndarray, ...]
+    values: tuple[np.ndarray, ...] = field(repr=False)
     numerics: Numerics
     recipe: Recipe | None = None
-    records: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0, 0)))
-    diverged_at: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    records: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, 0, 0, 0)), repr=False
+    )
+    diverged_at: np.ndarray = field(
+        default_factory=lambda: np.zeros(0, int), repr=False
+    )
 
     @property
     def replicas(self) -> list[tuple[int, float]]:

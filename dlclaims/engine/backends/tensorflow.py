@@ -18,11 +18,11 @@ def settings(wanted: Numerics) -> Numerics:
     """Apply the thread settings where that is still possible; return what holds."""
     # The vectorised map tells of every operation that it runs one replica at a time.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    tf.config.experimental.enable_op_determinism()
     threading = tf.config.threading
     try:
         threading.set_intra_op_parallelism_threads(wanted.intra_threads)
         threading.set_inter_op_parallelism_threads(wanted.inter_threads)
-        tf.config.experimental.enable_op_determinism()
     except RuntimeError:  # the runtime is up, and keeps what it has
         pass
     return replace(
