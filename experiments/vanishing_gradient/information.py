@@ -23,7 +23,7 @@ from dlclaims.pages import Figure, Study, Variant, grid, tidy
 from dlclaims.theory.mean_field import Stack
 
 from . import exact
-from .propagation import initialization
+from .propagation import ACTIVATIONS, RULES, initialization, named
 from .training import loss
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def net(stack: str, activation: str, rule: str, depth: int = DEPTH) -> dict[str,
 
 
 def words(activation: str, rule: str) -> str:
-    return f"{activation.replace('relu', 'ReLU')}, {rule.replace('he', 'He')}"
+    return f"{ACTIVATIONS.get(activation, activation)}, {RULES[rule]}"
 
 
 def decodability(region: Region) -> tuple[Criterion, ...]:
@@ -184,11 +184,10 @@ def skip_connections() -> tuple[Criterion, ...]:
 
 def draw_kept(table: pd.DataFrame, ax: Axes) -> None:
     """Decodability by layer, plain and residual side by side."""
-    table = table.assign(network=table["activation"] + ", " + table["initialization"])
+    table = named(table)
     for stack, panel in figures.panels(ax, ["plain", "residual"]).items():
         chosen = table[table["stack"] == stack]
         figures.profile(chosen, panel, x="layer", y="decodability", hue="network")
-        panel.set_title(f"{stack} stack")
         panel.set_xlabel("layer, 1 next to the input")
         panel.set_ylabel("input's variance that can be decoded")
 

@@ -38,6 +38,16 @@ INITIALIZATIONS = {
     "relu": ("document", "xavier", "he", "scale-4"),
 }
 
+#: In words, for scopes and legends.
+ACTIVATIONS = {"centred_sigmoid": "centred sigmoid", "relu": "ReLU"}
+RULES = {
+    "document": "U(-0.1, 0.1)",
+    "xavier": "Xavier",
+    "he": "He",
+    "critical": "the critical scale",
+    "scale-4": "weight variance 4/n",
+}
+
 #: Change of the log gradient per layer on the way from the input to the output; above
 #: 0 the gradient vanishes on its way back, below 0 it explodes.
 PER_LAYER = Slope("log_gradient", over="layer")
@@ -82,18 +92,26 @@ def predict(variant: Variant) -> pd.DataFrame:
     )
 
 
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with activations and initialisations in words, and both as one."""
+    activation = table["activation"].replace(ACTIVATIONS)
+    rule = table["initialization"].replace(RULES)
+    return table.assign(
+        activation=activation, initialization=rule, network=activation + ", " + rule
+    )
+
+
 def draw_profiles(table: pd.DataFrame, ax: Axes) -> None:
     """Gradient against layer, one panel an activation."""
-    table = table.assign(log10_gradient=table["log_gradient"] / np.log(10))
-    panels = figures.panels(ax, list(INITIALIZATIONS))
-    for activation, panel in panels.items():
+    table = named(table).assign(log10_gradient=table["log_gradient"] / np.log(10))
+    names = [ACTIVATIONS.get(name, name) for name in INITIALIZATIONS]
+    for activation, panel in figures.panels(ax, names).items():
         chosen = table[table["activation"] == activation]
         figures.profile(
             chosen, panel, x="layer", y="log10_gradient", hue="initialization"
         )
-        panel.set_title(activation.replace("_", " "))
         panel.set_xlabel("layer, 1 next to the input")
-    next(iter(panels.values())).set_ylabel("log10 gradient, relative to last layer")
+        panel.set_ylabel("log10 gradient, relative to last layer")
 
 
 def combinations(
@@ -109,12 +127,16 @@ def combinations(
 
 
 def draw_agreement(table: pd.DataFrame, ax: Axes) -> None:
-    """Predicted against measured change per layer, one dot a network."""
+    """Predicted against measured change per layer, one dot a network.
+
+    Gradients are relative to the last layer, so the first layer tells the change.
+    """
+    table = named(table).assign(change=table["log_gradient"] / (1 - table["depth"]))
     factors = ["activation", "initialization", "width", "depth"]
-    ends = table[table["depth"] > 2].groupby([*factors, "source", "seed"], dropna=False)
-    first = ends["log_gradient"].first() / (1 - ends["layer"].last())
-    mean = first.groupby(level=[*factors, "source"]).mean().unstack("source")
-    figures.diagonal(mean.reset_index(), ax, x="theory", y="measured", hue="activation")
+    means = table.groupby([*factors, "source"])["change"].mean().unstack("source")
+    figures.diagonal(
+        means.reset_index(), ax, x="theory", y="measured", hue="activation"
+    )
     ax.set_xlabel("predicted change towards the output, nats per layer")
     ax.set_ylabel("measured, mean over seeds")
 
@@ -154,6 +176,7 @@ AGREEMENT = Figure(
         " diagonal theory and measurement agree; right of 0 gradients vanish, left of 0"
         " they explode."
     ),
+    where={"layer": 1},
 )
 
 NATS = "nats per layer"
@@ -162,9 +185,6 @@ NATS = "nats per layer"
 VANISHES = Region.above(0.05)
 KEEPS = Region.below(0.05)
 HALVES = "0.05 nats a layer halve the gradient within 14 layers"
-
-RULES = {"document": "U(-0.1, 0.1)", "xavier": "Xavier", "he": "He"}
-RULES |= {"critical": "the critical scale", "scale-4": "weight variance 4/n"}
 
 
 def net(
@@ -179,7 +199,7 @@ def net(
 
 
 def words(where: dict[str, Any]) -> str:
-    activation = where["activation"].replace("_", " ").replace("relu", "ReLU")
+    activation = ACTIVATIONS.get(where["activation"], where["activation"])
     rule = RULES[where["initialization"]]
     return f"{activation}, {rule}, {where['depth']} layers of {where['width']}"
 

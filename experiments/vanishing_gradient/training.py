@@ -142,15 +142,11 @@ SPECIAL = tuple(
 
 def draw_accuracy(table: pd.DataFrame, ax: Axes) -> None:
     """Test accuracy of every seed by depth, one panel a data set."""
-    table = table[table["frozen"] == "none"]
-    table = table.assign(
-        network=table["activation"] + ", " + table["initialization"],
-    )
+    table = propagation.named(table[table["frozen"] == "none"])
     for dataset, panel in figures.panels(ax, list(DATA)).items():
         chosen = table[table["data"] == dataset]
         figures.dots(chosen, panel, x="depth", y="test_accuracy", hue="network")
         panel.axhline(CHANCE, color="0.5", linewidth=1, linestyle=":")
-        panel.set_title(dataset)
 
 
 def draw_speed(table: pd.DataFrame, ax: Axes) -> None:
@@ -165,7 +161,7 @@ def draw_speed(table: pd.DataFrame, ax: Axes) -> None:
         + shown["frozen"].map({"none": "", "first-half": ", first half frozen"})
     )
     figures.dots(shown, ax, x="depth", y="steps_to_learn", hue="network")
-    ax.set_ylabel(f"steps to {LEARNT:.0%} training accuracy (at most {STEPS})")
+    ax.set_ylabel(f"steps to {LEARNT:.0%} training accuracy")
 
 
 STUDY = Study(
