@@ -8,6 +8,7 @@ grey. All that is not data is drawn in `INK`, which the report replaces in dark 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +40,7 @@ SLOTS = {
 }
 
 SIZE = (8.0, 3.8)  # inches
+LABEL = 36  # characters that fit beside an axes
 STYLE: dict[Any, Any] = {
     "font.sans-serif": ["DejaVu Sans", "sans-serif"],
     "font.size": 10,
@@ -138,6 +140,7 @@ def finish(picture: Picture, noted: Notes) -> None:
     """Label rows of panels once; name levels and marks above them."""
     shown = [ax for ax in picture.axes if ax.axison]
     for ax in shown:
+        ax.set_ylabel(textwrap.fill(ax.get_ylabel(), LABEL))
         place = ax.get_subplotspec()
         if place is not None and not place.is_first_col():
             ax.set_ylabel("")

@@ -74,6 +74,8 @@ def profile(table: pd.DataFrame, ax: Axes, x: str, y: str, hue: str) -> None:
             ax.plot(rows[x], rows[y], color=INK, ls=THEORY, linewidth=1.2, zorder=3)
             noted.parts.add("theory")
     _label(ax, x, y)
+    if len(table) and (table[x] % 1 == 0).all():
+        ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     if means:
         _tell_profile(table, ax, x, y, means)
 

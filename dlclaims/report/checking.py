@@ -1,0 +1,99 @@
+"""Whether the results and the report are what they would be if made now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlclaims import pages, results
+from dlclaims.report import model, reading, writing
+
+#: Other processors round differently; a verdict does not hang on it.
+RELATIVE, ABSOLUTE = 1e-6, 1e-12
+SHOWN = 5  # differences of one page's verdicts; more are only counted
+
+
+def check(folder: Path, known: Mapping[str, pages.Page]) -> list[str]:
+    """Return in sentences how results and report differ from what they should be.
+
+    Verdicts are recomputed from ``outcomes.csv`` and ``variants.csv``; the report is
+    rendered again and compared as text. Of a picture, the hash of its table counts,
+    not its bytes. Nothing is written.
+    """
+    report = reading.build(folder, known)
+    found = [sentence for page in report.pages for sentence in _page(page)]
+    current = {page.name for page in report.pages if page.digest and not page.older}
+    found += _verdicts(folder, {name: known[name] for name in current})
+    for file, text in writing.renderings(report, folder).items():
+        if not file.exists():
+            found.append(f"{file.name} is missing")
+        elif (old := file.read_text(encoding="utf-8")) != text:
+            found.append(f"{file.name} differs from its results{_line(old, text)}")
+    return found
+
+
+def _page(page: model.Page) -> Iterator[str]:
+    if page.older:
+        yield (
+            f"{page.name}: results are older than the page"
+            f" ({'; '.join(page.older)}): run dlclaims run {page.name}"
+        )
+    for figure in page.figures:
+        if figure.table and figure.table != figure.drawn_from:
+            yield f"{page.name}: {figure.name}.svg does not show {figure.name}.csv"
+
+
+def _line(old: str, new: str) -> str:
+    lines = zip(old.splitlines(), new.splitlines(), strict=False)
+    numbers = (n for n, (was, now) in enumerate(lines, 1) if was != now)
+    number = next(numbers, None)
+    return f" (first in line {number})" if number else " (in its length)"
+
+
+def _verdicts(folder: Path, known: Mapping[str, pages.Page]) -> Iterator[str]:
+    """Compare the verdicts in the files with those that the outcomes give."""
+    from dlclaims import verdicts
+
+    names = results.names(folder)
+    stored = [results.read_json(folder / name / "verdicts.json") for name in names]
+    fresh = [
+        verdicts.assess(
+            known[name],
+            judged["profile"],
+            results.read_table(folder / name / "outcomes.csv"),
+            results.read_table(folder / name / "variants.csv"),
+            judged["registration"],
+        )
+        if name in known
+        else judged
+        for name, judged in zip(names, stored, strict=True)
+    ]
+    for name, was, now in zip(names, stored, verdicts.correct(fresh), strict=True):
+        apart = [f"{name}/verdicts.json: {words}" for words in _differences(was, now)]
+        yield from apart[:SHOWN]
+        if len(apart) > SHOWN:
+            yield f"{name}/verdicts.json: {len(apart) - SHOWN} more differences"
+
+
+def _differences(was: Any, now: Any, place: str = "") -> Iterator[str]:
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in dict.fromkeys((*was, *now)):
+            yield from _differences(was.get(key), now.get(key), f"{place}/{key}")
+    elif (
+        isinstance(was, list) and isinstance(now, list | tuple) and len(was) == len(now)
+    ):
+        for number, (old, new) in enumerate(zip(was, now, strict=True)):
+            yield from _differences(old, new, f"{place}/{number}")
+    elif not _same(was, now):
+        yield f"{place.lstrip('/')} is {was!r}, the outcomes give {now!r}"
+
+
+def _same(was: Any, now: Any) -> bool:
+    if isinstance(was, float) and isinstance(now, float):
+        both_missing = math.isnan(was) and math.isnan(now)
+        return both_missing or math.isclose(
+            was, now, rel_tol=RELATIVE, abs_tol=ABSOLUTE
+        )
+    return bool(was == now)

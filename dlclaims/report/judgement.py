@@ -1,0 +1,135 @@
+"""What ``verdicts.json`` says of a claim, as the report shows it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from dlclaims import claims, pages, source
+from dlclaims.overview import edges
+from dlclaims.report import model, words
+
+PLACEHOLDER = re.compile(r"\{([^{}/\s]+)/([^{}/\s]+)\}")
+
+
+def claim(
+    page: str,
+    made: claims.Claim,
+    judged: Mapping[str, Any],
+    networks: tuple[model.Network, ...],
+) -> model.Claim:
+    """Return a claim with its verdicts.
+
+    Parameters
+    ----------
+    judged : mapping
+        The claim's part of ``verdicts.json``; empty when it has not been judged.
+    """
+    return model.Claim(
+        made.id,
+        page,
+        made.kinds,
+        source.statements_of(made.id),
+        tuple(
+            _assertion(role, judged[role]) if judged.get(role) else _declared(role, it)
+            for role, it in made.assertions
+        ),
+        made.theory,
+        made.references,
+        networks,
+    )
+
+
+def _assertion(role: str, judged: Mapping[str, Any]) -> model.Assertion:
+    found = {
+        **judged,
+        "role": role,
+        "reason": judged.get("reason") or "",
+        "criteria": tuple(_criterion(criterion) for criterion in judged["criteria"]),
+    }
+    return model.Assertion(**_known(model.Assertion, found))
+
+
+def _criterion(judged: Mapping[str, Any]) -> model.Criterion:
+    better = judged.get("improvement")
+    found = {
+        **judged,
+        **judged["effect"],
+        "region": tuple(_finite(edge) for edge in judged["region"]),
+        "seeds": tuple(judged["seeds"]),
+        "values": tuple(judged["values"]),
+        "improvement": (better["value"], better["low"], better["high"])
+        if better
+        else None,
+    }
+    return model.Criterion(**_known(model.Criterion, found))
+
+
+def _known(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those items that are fields of a dataclass; no infinite numbers."""
+    names = {field.name for field in fields(kind)}
+    return {name: _finite(value) for name, value in found.items() if name in names}
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _declared(role: str, made: claims.Assertion) -> model.Assertion:
+    """Return an assertion that has no verdict: what its page declares."""
+    found = []
+    for criterion in made.criteria:
+        effect: Any = criterion.effect
+        first, *others = pages.selections(criterion)
+        low, high = edges(criterion.region)
+        found.append(
+            model.Criterion(
+                criterion.name,
+                criterion.study,
+                criterion.scope,
+                criterion.unit,
+                criterion.reason,
+                criterion.rival,
+                effect.kind,
+                effect.of.label,
+                dict(first),
+                dict(others[0]) if others else None,
+                (low, high),
+            )
+        )
+    return model.Assertion(role, made.text, made.expected, tuple(found))
+
+
+def card(declared: pages.Card, made: Sequence[model.Claim]) -> model.Card:
+    """Return an interview card with its numbers, and what does not back it."""
+    measured = {
+        (claim.id, criterion.name): criterion
+        for claim in made
+        for assertion in claim.assertions
+        for criterion in assertion.criteria
+    }
+
+    def fill(match: re.Match[str]) -> str:
+        criterion = measured.get((match[1], match[2]))
+        if criterion is None or criterion.value is None:
+            return "(not measured)"
+        return f"{words.effect(criterion)} {criterion.unit}"
+
+    return model.Card(
+        declared.question,
+        tuple(PLACEHOLDER.sub(fill, sentence) for sentence in declared.answer),
+        PLACEHOLDER.sub(fill, declared.caveat),
+        tuple(
+            f"{claim.id} ({assertion.role}) has not been run"
+            if assertion.verdict == words.NOT_RUN
+            else f"{claim.id} ({assertion.role}) came out {assertion.words}, but"
+            f" {assertion.expected} was registered"
+            for claim in made
+            if claim.id in declared.rests_on
+            for assertion in claim.assertions
+            if not assertion.as_registered
+        ),
+    )

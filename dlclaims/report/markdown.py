@@ -1,0 +1,70 @@
+"""The report as Markdown, for the code host that shows a folder's README."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from markupsafe import Markup
+
+from dlclaims.report import words
+from dlclaims.report.html import TEMPLATES
+from dlclaims.report.model import Report
+
+#: What Markdown or HTML would read as something else than text.
+SIGNS = re.compile(r"([\\`*_\[\]|$])")
+BREAK = re.compile(r"\s*\n\s*")
+NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def render(report: Report) -> str:
+    """Return the report as Markdown; pictures are linked."""
+    return _environment().get_template("results.md").render(**_names(report))
+
+
+def verdict_table(report: Report, folder: str) -> str:
+    """Return the table of verdicts for a README that lies above `folder`."""
+    template = _environment().get_template("verdicts.md")
+    return template.render(**_names(report), link=f"{folder}/README.md")
+
+
+def _names(report: Report) -> dict[str, Any]:
+    return {
+        "report": report,
+        "words": words,
+        "claims": {claim.id: claim for claim in report.claims},
+        "provenance": words.provenance(
+            p.provenance for p in report.pages if p.provenance
+        ),
+    }
+
+
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        finalize=text,  # Markdown has no autoescape: every value passes here
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"raw": Markup, "prose": prose}
+    return environment
+
+
+def text(value: object) -> str:
+    """Return a value as text that no renderer of Markdown takes for markup."""
+    if isinstance(value, Markup):
+        return str(value)
+    return SIGNS.sub(r"\\\1", _named(BREAK.sub(" ", str(value))))
+
+
+def prose(paragraph: str) -> Markup:
+    """Return a docstring's paragraph, whose strong and literal words stay marked."""
+    return Markup(re.sub(r"([\[\]|$_])", r"\\\1", _named(paragraph)))
+
+
+def _named(words: str) -> str:
+    return "".join(NAMED.get(sign, sign) for sign in words)

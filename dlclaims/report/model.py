@@ -1,0 +1,275 @@
+"""What all renderings of the report show, as frozen data.
+
+Nothing here is computed but what follows from its own fields; `dlclaims.report.reading`
+fills it from the result files and the pages' declarations.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dlclaims.report.bibliography import Reference
+from dlclaims.report.words import NOT_RUN
+from dlclaims.source import Document, Reason, Statement
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One condition: the effect, its interval, its region and the answer.
+
+    `value` is None when there are no outcomes; `values` hold one effect per seed.
+    `against` is None for an effect that has one arm; `improvement` is the probability
+    that the first arm is above the other, with its interval.
+    """
+
+    name: str
+    study: str
+    scope: str
+    unit: str
+    reason: str
+    rival: str
+    kind: str
+    quantity: str
+    where: Mapping[str, object]
+    against: Mapping[str, object] | None
+    region: tuple[float | None, float | None]
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    answer: str = ""
+    n: int = 0
+    predicted: float | None = None
+    seeds: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+    standardized: float | None = None
+    improvement: tuple[float, float, float] | None = None
+    p_holds: float | None = None
+    p_fails: float | None = None
+    sign_flip_holds: float | None = None
+    sign_flip_fails: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """A sentence, what came of it, and its criteria.
+
+    `role` is ``document`` or ``corrected``; `verdict` is `NOT_RUN` without results.
+    """
+
+    role: str
+    text: str
+    expected: str
+    criteria: tuple[Criterion, ...]
+    verdict: str = NOT_RUN
+    label: str | None = None
+    reason: str = ""
+    separated_by: str | None = None
+    seeds_to_decide: int | None = None
+    exploratory: bool = False
+    p: float | None = None
+    holm: float | None = None
+    q: float | None = None
+    uncorrected_only: bool = False
+
+    @property
+    def as_registered(self) -> bool:
+        return self.verdict == self.expected
+
+    @property
+    def words(self) -> str:
+        """The verdict with its label: ``refuted (reversed)``."""
+        return f"{self.verdict} ({self.label})" if self.label else self.verdict
+
+
+@dataclass(frozen=True)
+class Network:
+    """A variant that a claim compares: its replicas, its tuned rate, its cost."""
+
+    study: str
+    variant: str
+    seeds: int | None
+    ok: int | None
+    diverged: int | None
+    failed: int | None
+    learning_rate: float | None
+    tuning_flag: str
+    parameters: float | None
+    multiply_accumulates: float | None
+    steps: float | None
+    examples_seen: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim with its assertions, the document's first."""
+
+    id: str
+    page: str
+    kinds: tuple[str, ...]
+    statements: tuple[Statement, ...]
+    assertions: tuple[Assertion, ...]
+    theory: str
+    references: tuple[str, ...]
+    networks: tuple[Network, ...]
+
+    def assertion(self, role: str) -> Assertion | None:
+        return next((made for made in self.assertions if made.role == role), None)
+
+    @property
+    def questions(self) -> tuple[int, ...]:
+        return tuple(sorted({statement.question for statement in self.statements}))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and its table; `alt` is empty where there is none yet.
+
+    `file` is the path of all three files without suffix, from the results' folder;
+    `table` is the sha256 of the CSV, `drawn_from` that of the table in the picture.
+    """
+
+    name: str
+    title: str
+    reading: str
+    study: str
+    file: str
+    alt: str
+    table: str
+    drawn_from: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A design in numbers: `seconds` counts its tuning too."""
+
+    name: str
+    title: str
+    variants: int
+    seeds: int
+    replicas: int
+    diverged: int
+    failed: int
+    tuned: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Theory:
+    """How far one quantity lies from its prediction, over all variants.
+
+    `largest` is the gap of the largest size, with its interval and its variant.
+    """
+
+    quantity: str
+    variants: int
+    median: float
+    largest: float
+    low: float | None
+    high: float | None
+    where: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The interview answer with its numbers filled in, and what does not back it."""
+
+    question: str
+    answer: tuple[str, ...]
+    caveat: str
+    unbacked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """An earlier registration, and what was changed when it was replaced."""
+
+    digest: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a page's results were made."""
+
+    profile: str
+    commit: str
+    device: str
+    versions: Mapping[str, str]
+    numerics: Mapping[str, object]
+    cells: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page with its results.
+
+    `missing` tells in sentences what the results lack; `older` what has changed on the
+    page since they were made; `files` are the tables in its folder.
+    """
+
+    name: str
+    title: str
+    notes: tuple[str, ...]
+    claims: tuple[Claim, ...]
+    figures: tuple[Figure, ...]
+    studies: tuple[Study, ...]
+    theory: tuple[Theory, ...]
+    card: Card
+    digest: str
+    history: tuple[Change, ...]
+    provenance: Provenance | None
+    missing: tuple[str, ...]
+    older: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How far the statements of one question are tested, each with its state."""
+
+    number: int
+    title: str
+    statements: tuple[tuple[Statement, str], ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(state for _, state in self.statements))
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything: pages, coverage of the document, references, what is missing."""
+
+    document: Document
+    pages: tuple[Page, ...]
+    coverage: tuple[Coverage, ...]
+    reasons: tuple[Reason, ...]
+    references: tuple[Reference, ...]
+    calibration: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        return tuple(claim for page in self.pages for claim in page.claims)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many statements of the document are in each state of coverage."""
+        return dict(
+            Counter(
+                state for question in self.coverage for _, state in question.statements
+            )
+        )
+
+    def tally(self, role: str) -> dict[str, int]:
+        """How often each verdict occurs over the assertions of a role."""
+        made = (claim.assertion(role) for claim in self.claims)
+        return dict(Counter(assertion.verdict for assertion in made if assertion))
