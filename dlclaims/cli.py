@@ -286,13 +286,14 @@ def run(
 def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
     """Render the report again from the results; nothing is trained."""
     from dlclaims import suite
+    from dlclaims.report import check as check_report
 
     folder = out or results.default_out()
     shelf = shelve(folders)
     if not check:
         click.echo(suite.write_report(folder, shelf))
         return _tell_broken(shelf)
-    differences = suite.check_report(folder, shelf)
+    differences = check_report(folder, shelf.pages)
     for difference in differences:
         click.echo(difference)
     if differences:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dlclaims import plan, results, source
-from dlclaims.claims import Assertion, Claim, Region
+from dlclaims.claims import Assertion, Claim
 from dlclaims.doctor import Check
 from dlclaims.errors import DlclaimsError
 from dlclaims.pages import Page
+from dlclaims.results import edges
 from dlclaims.shelf import Shelf
 from dlclaims.suite import PageResult
 from dlclaims.survey import Prospect, Status
@@ -218,11 +219,3 @@ def _assertion(made: Assertion, outcome: Mapping[str, Any] | None) -> dict[str, 
             for criterion in made.criteria
         ],
     }
-
-
-def edges(region: Region) -> list[float | None]:
-    """Return a region as JSON: an infinite edge is None."""
-    return [
-        None if abs(edge) == float("inf") else edge
-        for edge in (region.low, region.high)
-    ]

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlclaims.claims import Region
 from dlclaims.errors import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ def read_json(file: Path) -> dict[str, Any]:
             f"{file}: {error}",
             f"delete {file.parent} and run its page again; cells are kept",
         ) from error
+
+
+def edges(region: Region) -> list[float | None]:
+    """Return a region as JSON: an infinite edge is None."""
+    return [None if math.isinf(edge) else edge for edge in (region.low, region.high)]
 
 
 def agree(one: Any, other: Any) -> bool:

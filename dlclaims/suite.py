@@ -265,15 +265,3 @@ def write_report(out: Path, shelf: Shelf, judged: Collection[str] = ()) -> Path:
             results.write_json(file, found)
     report.write(report.build(out, shelf.pages), out)
     return out / "report.html"
-
-
-def check_report(out: Path, shelf: Shelf) -> list[str]:
-    """Return in words what differs from what the tables and the pages give."""
-    from dlclaims import report
-
-    stale = [
-        f"{file.relative_to(out)}: its tables and its page give other verdicts"
-        for file, judged in judge(out, shelf).items()
-        if not results.agree(judged, results.read_json(file))
-    ]
-    return [*stale, *report.check(out, shelf.pages)]

@@ -65,6 +65,8 @@ def call(
     monkeypatch.delenv("DLCLAIMS_DEBUG", raising=False)
 
     def made(*words: str) -> Done:
+        for name in [n for n in sys.modules if n.startswith("dlclaims_pages.")]:
+            del sys.modules[name]  # as in a new process
         capsys.readouterr()
         known = words and words[0] in COMMANDS and "--help" not in words
         code = cli.call([*words, *(["--pages", str(folder)] if known else [])])
