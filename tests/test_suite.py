@@ -3,13 +3,14 @@
 import errno
 import math
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from dlclaims import results
+from dlclaims import results, suite, survey
 from dlclaims.claims import Region
 from dlclaims.design import design, registration
 from dlclaims.errors import (
@@ -332,3 +333,137 @@ def test_the_history_keeps_every_earlier_digest(page: Page) -> None:
         first["digest"],
         second["digest"],
     ]
+
+
+# Runs, from Python
+
+
+def test_a_tuned_page_runs_to_its_verdict(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    [found] = suite.run("tuned", profile="quick", jobs=1, folders=[folder], out=out)
+    assert (found.trained, found.cached, found.failed, found.error) == (7, 0, {}, None)
+    variants = found.variants[found.variants["study"] == "tuned"]
+    assert [*variants["learning_rate"]] == [0.1, 0.1]
+    assert [*variants["ok"]] == [8, 8]
+    document = found.verdicts["claims"]["tuned-gain"]["document"]
+    assert document["verdict"] == "supported"
+    assert document["criteria"][0]["seeds"] == [*range(8)]
+    assert found.manifest["cells"].keys() == {
+        cell.label for cell in found_cells(folder, "tuned")
+    }
+    assert suite.load(out)["tuned"].verdicts == found.verdicts
+
+    [again] = suite.run("tuned", profile="quick", folders=[folder], out=out)
+    assert (again.trained, again.cached) == (0, 7)
+    [more] = suite.run("tuned", seeds=range(12), folders=[folder], out=out)
+    assert (more.trained, more.cached) == (3, 6)
+    assert more.verdicts["claims"]["tuned-gain"]["document"]["verdict"] != "supported"
+
+
+def found_cells(folder: Path, page: str) -> tuple[Cell, ...]:
+    return design(page, profile="quick", folders=[folder]).all_cells()
+
+
+def test_a_dry_run_names_what_waits_for_tuning(folder: Path, tmp_path: Path) -> None:
+    wanted = design("tuned", profile="quick", folders=[folder])
+    before = survey.dry_run(wanted, tmp_path)
+    assert [prospect.state for prospect in before].count("after tuning") == 4
+    suite.run("tuned", profile="quick", jobs=1, folders=[folder], out=tmp_path)
+    after = survey.dry_run(wanted, tmp_path)
+    assert {prospect.state for prospect in after} == {"stored"}
+    assert {p.cell.label for p in after} == {p.cell.label for p in before}
+    again = survey.dry_run(wanted, tmp_path, fresh=True)
+    assert {prospect.state for prospect in again} == {"to run", "after tuning"}
+
+
+def test_the_history_of_a_page_lies_in_its_folder(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    suite.run("batch-noise", profile="smoke", folders=[folder], out=out)
+    first = suite.load(out)["batch-noise"]
+    digest = first.verdicts["registration"]
+    file = folder / "batch_noise.py"
+    file.write_text(file.read_text().replace("log(part), 0.1", "log(part), 0.2"))
+    forget_pages()
+    [found] = suite.run("batch-noise", profile="smoke", folders=[folder], out=out)
+    assert (found.trained, found.cached) == (0, 2)
+    registered = results.read_json(out / "batch-noise" / "registration.json")
+    assert registered["current"]["digest"] == found.verdicts["registration"] != digest
+    assert registered["history"] == [
+        {
+            "digest": digest,
+            "changed": [
+                f"claim batch-noise-root, {role}: region of criterion ratio changed"
+                for role in ("corrected", "document")
+            ],
+        }
+    ]
+
+
+def forget_pages() -> None:
+    """Forget the pages of other folders that were imported, as a new process does."""
+    for name in [n for n in sys.modules if n.startswith("dlclaims_pages.")]:
+        del sys.modules[name]
+
+
+def test_results_of_a_changed_page_get_no_verdict(folder: Path, tmp_path: Path) -> None:
+    suite.run("batch-noise", profile="quick", folders=[folder], out=tmp_path / "out")
+    file = folder / "batch_noise.py"
+    file.write_text(file.read_text().replace("log(part), 0.1", "log(part), 0.2"))
+    forget_pages()
+    suite.write_report(tmp_path / "out", shelve([folder]))
+    claim = suite.load(tmp_path / "out")["batch-noise"].verdicts["claims"]
+    made = claim["batch-noise-root"]["document"]
+    assert made["verdict"] == "not assessed"
+    assert "changed since" in made["reason"]
+
+
+def test_a_page_whose_cells_are_all_lost_still_has_results(
+    folder: Path, tmp_path: Path
+) -> None:
+    file = folder / "tuned.py"
+    file.write_text(file.read_text().replace("    rates =", "    1 / 0\n    rates ="))
+    forget_pages()
+    [found] = suite.run("tuned", profile="quick", folders=[folder], out=tmp_path)
+    assert found.error is None
+    assert len(found.failed) == 2
+    assert all("ZeroDivisionError" in message for message in found.failed.values())
+    document = found.verdicts["claims"]["tuned-gain"]["document"]
+    assert document["verdict"] in ("inconclusive", "not assessed")
+
+
+def test_measured_columns_may_not_be_named_as_a_factor(
+    folder: Path, tmp_path: Path
+) -> None:
+    file = folder / "tuned.py"
+    text = file.read_text().replace("score=0.0)", "score=0.0, level=1)")
+    file.write_text(text)
+    forget_pages()
+    [found] = suite.run("tuned", profile="smoke", folders=[folder], out=tmp_path)
+    assert isinstance(found.error, PageError)
+    assert "level" in found.error.received
+    assert not (tmp_path / "tuned").exists()
+
+
+def test_pages_keep_their_results_while_others_run(
+    folder: Path, tmp_path: Path
+) -> None:
+    for name in ("tuned", "batch-noise"):
+        suite.run(name, profile="smoke", folders=[folder], out=tmp_path)
+    assert {*suite.load(tmp_path)} == {"batch-noise", "tuned"}
+
+
+def test_run_and_load_are_the_packages(folder: Path, tmp_path: Path) -> None:
+    import dlclaims
+
+    assert dlclaims.run is suite.run
+    assert dlclaims.load is suite.load
+    assert dlclaims.load(tmp_path / "nothing") == {}
+
+
+def test_without_an_argument_results_lie_here_or_in_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert results.default_out() == tmp_path / "results"
+    monkeypatch.chdir(ROOT / "tests")
+    assert results.default_out() == ROOT / "results"
