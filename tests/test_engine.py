@@ -184,6 +184,16 @@ def test_other_seeds_rates_and_initializers_compile_nothing():
     assert set(traces()) == {1}
 
 
+def test_recorded_steps_are_data():
+    def train(record):
+        return run(given=recipe(record=record)).table().set_index(["seed", "step"])
+
+    every = train(tuple(range(STEPS)))
+    for record in ((2, 9), (0, 13)):
+        found = train(record)
+        assert found.equals(every.loc[found.index])
+
+
 def test_functions_of_one_name_are_not_taken_for_each_other():
     import keras
 

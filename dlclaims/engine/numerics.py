@@ -1,8 +1,8 @@
 """What decides the bits of a result: threads, compiler, replicas in a call.
 
 `pin` fixes what belongs to the process; `plan` picks what belongs to a configuration,
-from its floating-point work alone, so that the same configuration gives the same bits
-whatever else runs. Both stand in a cell's key.
+from its arithmetic and steps alone, so that the same configuration gives the same bits
+whatever else runs.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def pin(replica_threads: int = 1, onednn: bool = False) -> Numerics:
 def current() -> Numerics:
     """Return this process' numerics, pinned with one thread when they were not yet.
 
-    A process that imported a backend by itself keeps the settings that it had; the
-    backend reports them.
+    A process that imported a backend by itself keeps what that backend can no longer
+    change; the backend reports what holds.
     """
     if _pinned is None and not {"tensorflow", "jax"} & set(sys.modules):
         pin()

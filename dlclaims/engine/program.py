@@ -28,6 +28,7 @@ class Program:
     model : keras.Model
         Only its structure is used.
     recipe : Recipe
+        Its recorded steps and thresholds do not matter.
     y : ndarray
         The targets, whose shape decides what accuracy means.
     number : int
@@ -37,7 +38,7 @@ class Program:
     def __init__(self, model: keras.Model, recipe: Recipe, y: np.ndarray, number: int):
         import keras
 
-        self.model, self.recipe, self.number = model, recipe, number
+        self.model, self.dtype, self.number = model, recipe.dtype, number
         self.backend = backends.load()
         self.traces = 0
         self.call: Any = None
@@ -104,7 +105,7 @@ class Program:
         for split in splits:
             part = slice(start, start + split.shape[-1])
             values = [ops.mean(f(y[part], prediction[part])) for f in self.measures]
-            rows.append(ops.stack([ops.cast(v, self.recipe.dtype) for v in values]))
+            rows.append(ops.stack([ops.cast(v, self.dtype) for v in values]))
             start = part.stop
         return ops.stack(rows)
 
@@ -154,7 +155,7 @@ class Program:
 
         replicas = () if number == 1 else (number,)
         measures = (len(often), len(self.measures))
-        records = ops.zeros((*recorded.shape, *replicas, *measures), self.recipe.dtype)
+        records = ops.zeros((*recorded.shape, *replicas, *measures), self.dtype)
         begun = (state, recorded[0] * 0, records)
         state, _, records = repeat(interval, begun, 0, recorded.shape[0])
         final = measure(*state[:2], last) if last else state[3]

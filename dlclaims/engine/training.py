@@ -95,7 +95,7 @@ def train(
             [split[owner] for split in often.values()],
             [split[owner] for split in late.values()],
         )
-        run = partial(execute, program, settings, examples)
+        run = partial(execute, program, recipe, settings, examples)
         state, records, final = run(own, recipe.steps)
         diverged_at = first_not_finite(state[3], records, recipe)
         restore(run, own, state, diverged_at)
@@ -209,7 +209,12 @@ def prepare(
 
 
 def execute(
-    program: Program, settings: Numerics, examples: Examples, own: Any, stop: int
+    program: Program,
+    recipe: Recipe,
+    settings: Numerics,
+    examples: Examples,
+    own: Any,
+    stop: int,
 ) -> tuple[Any, np.ndarray, np.ndarray]:
     """Run all replicas up to step `stop`; return state, records, final, replicas first.
 
@@ -220,11 +225,7 @@ def execute(
     """
     from keras import tree
 
-    backend, recipe, number = (
-        backends.load(),
-        program.recipe,
-        settings.replicas_per_call,
-    )
+    backend, number = backends.load(), settings.replicas_per_call
     data = [backend.tensor(typed(a, recipe.dtype)) for a in (examples.x, examples.y)]
     recorded = backend.tensor(np.minimum(recipe.recorded, stop, dtype="int32"))
     replicas = len(own[1])

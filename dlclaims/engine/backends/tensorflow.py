@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +30,7 @@ def settings(wanted: Numerics) -> Numerics:
         wanted,
         intra_threads=threading.get_intra_op_parallelism_threads(),
         inter_threads=threading.get_inter_op_parallelism_threads(),
+        onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0",
     )
 
 
