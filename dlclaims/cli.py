@@ -21,6 +21,7 @@ import click
 from dlclaims import __version__, overview, results, terminal
 from dlclaims.errors import DlclaimsError
 from dlclaims.plan import PROFILES, parse_seeds
+from dlclaims.report import words
 from dlclaims.shelf import Shelf, shelve
 
 FAILED, DIFFERS, INTERRUPTED = 1, 4, 130
@@ -300,7 +301,7 @@ def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
         terminal.tell(
             DlclaimsError(
                 f"the report in {folder} to be what its results give",
-                terminal.count(len(differences), "difference"),
+                words.count(len(differences), "difference"),
                 "dlclaims report, and commit what it writes",
             )
         )

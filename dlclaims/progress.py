@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from dlclaims.plan import Cell
-from dlclaims.terminal import count, duration, note
+from dlclaims.report.words import count
+from dlclaims.terminal import duration, note
 
 if TYPE_CHECKING:
     import rich.progress
@@ -48,7 +49,7 @@ class Progress:
         self._cached = 0
         self._jobs, self._verbosity = jobs, verbosity
         self._told: float | None = None  # when the last line was written
-        self._bar = _bar(color) if verbosity >= 0 else None
+        self._bar = _bar(self._total, color) if verbosity >= 0 else None
 
     def __enter__(self) -> Progress:
         return self
@@ -102,15 +103,15 @@ class Progress:
         done = self._total - len(self._left)
         if self._bar:
             left = f"{duration(self.seconds_left)} left"
-            self._bar.update(
-                self._bar.task_ids[0], total=self._total, completed=done, left=left
-            )
+            if not self._left:
+                left = "writing the results"
+            self._bar.update(self._bar.task_ids[0], completed=done, left=left)
         elif time.monotonic() - self._told >= PAUSE:
             self._told = time.monotonic()
             note(f"{done} of {self._total} cells, {duration(self.seconds_left)} left")
 
 
-def _bar(color: bool | None) -> rich.progress.Progress | None:
+def _bar(total: int, color: bool | None) -> rich.progress.Progress | None:
     """Return a bar, not started, where standard error is a terminal that can draw."""
     from rich import progress
     from rich.console import Console
@@ -126,5 +127,5 @@ def _bar(color: bool | None) -> rich.progress.Progress | None:
         console=console,
         transient=True,
     )
-    bar.add_task("cells", left="")
+    bar.add_task("cells", total=total, left="")
     return bar

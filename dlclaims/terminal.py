@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import textwrap
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from dlclaims.errors import DlclaimsError
+from dlclaims.report import words
 
 COLORS = {
     "supported": "green",
@@ -69,15 +69,10 @@ def heading(text: str) -> str:
     return click.style(text, bold=True)
 
 
-def count(number: int, noun: str) -> str:
-    """Return ``1 cell``, ``2 cells``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def verdict(word: str, label: str | None = None) -> str:
     """Return a verdict in its colour, with its label: ``refuted (reversed)``."""
-    words = f"{word} ({label})" if label else word
-    return click.style(words, fg=COLORS[word])
+    text = f"{word} ({label})" if label else word
+    return click.style(text, fg=COLORS[word])
 
 
 def tally(numbers: Mapping[str, int]) -> str:
@@ -92,25 +87,7 @@ def tally(numbers: Mapping[str, int]) -> str:
 
 def duration(seconds: float | None) -> str:
     """Return a rough time in words; None is a time that nobody knows yet."""
-    if seconds is None:
-        return "time unknown"
-    if seconds < 90:
-        return f"about {count(max(1, round(seconds)), 'second')}"
-    return f"about {count(round(seconds / 60), 'minute')}"
-
-
-def number(value: float | None) -> str:
-    """Return three significant digits."""
-    return "none" if value is None or math.isnan(value) else f"{value:.3g}"
-
-
-def region(low: float | None, high: float | None) -> str:
-    """Return a region of effects: ``at most 0.05``, ``0.1 to 0.2``."""
-    if low is None or math.isinf(low):
-        return f"at most {number(high)}"
-    if high is None or math.isinf(high):
-        return f"at least {number(low)}"
-    return f"{number(low)} to {number(high)}"
+    return "time unknown" if seconds is None else f"about {words.duration(seconds)}"
 
 
 def effect(criterion: Mapping[str, Any]) -> str:
@@ -118,8 +95,8 @@ def effect(criterion: Mapping[str, Any]) -> str:
     value, low, high = (criterion[name] for name in ("value", "low", "high"))
     if value is None:
         return "not measured"
-    spread = "" if low is None or low == high else f" [{number(low)}, {number(high)}]"
-    return f"{number(value)}{spread} {criterion['unit']}, n = {criterion['n']}"
+    interval = words.interval(value, low, high)
+    return f"{interval} {criterion['unit']}, n = {criterion['n']:,}"
 
 
 def decisive(assertion: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,9 +131,9 @@ def contents(found: Mapping[str, Any]) -> str:
     missing = sum(map(len, found["not_built"].values()))
     return (
         f"{columns(rows)}\n\n"
-        f"{count(len(found['pages']), 'page')} with {count(claims, 'claim')};"
-        f" {count(missing, 'planned claim')} on"
-        f" {count(len(found['not_built']), 'page')} not built yet"
+        f"{words.count(len(found['pages']), 'page')} with {words.count(claims, 'claim')};"
+        f" {words.count(missing, 'planned claim')} on"
+        f" {words.count(len(found['not_built']), 'page')} not built yet"
     )
 
 
@@ -178,7 +155,12 @@ def descriptions(found: Mapping[str, Any]) -> str:
 
 def _page(page: Mapping[str, Any]) -> str:
     studies = [
-        (s["name"], count(s["variants"], "variant"), f"{s['seeds']} seeds", s["title"])
+        (
+            s["name"],
+            words.count(s["variants"], "variant"),
+            f"{s['seeds']} seeds",
+            s["title"],
+        )
         for s in page["studies"]
     ]
     lines = [
@@ -208,8 +190,8 @@ def _verdict_of(assertion: Mapping[str, Any]) -> str:
         "exploratory": "exploratory: other seeds than registered",
         "uncorrected_only": "not beyond the number of claims in the report",
     }
-    words = [mark for name, mark in marks.items() if assertion[name]]
-    return ", ".join([verdict(assertion["verdict"], assertion["label"]), *words])
+    found = [mark for name, mark in marks.items() if assertion[name]]
+    return ", ".join([verdict(assertion["verdict"], assertion["label"]), *found])
 
 
 def _claim(claim: Mapping[str, Any]) -> str:
@@ -240,7 +222,7 @@ def _assertion(role: str, made: Mapping[str, Any]) -> str:
         (
             c["scope"],
             c["effect"]["kind"],
-            f"{region(*c['region'])} {c['unit']}",
+            f"{words.region(*c['region'])} {c['unit']}",
             effect(c) if c["answer"] else "",
             c["answer"] or "",
         )
@@ -272,8 +254,8 @@ def outcome(found: Mapping[str, Any]) -> str:
         for name, claim in page["claims"].items():
             made = claim["document"] or claim["corrected"]
             both = (claim[role] for role in ("document", "corrected"))
-            words = (verdict(a["verdict"], a["label"]) if a else "" for a in both)
-            rows.append((name, *words, effect(decisive(made))))
+            each = (verdict(a["verdict"], a["label"]) if a else "" for a in both)
+            rows.append((name, *each, effect(decisive(made))))
     return f"{columns(rows)}\n\n{found['report']}"
 
 

@@ -217,7 +217,7 @@ def test_show_a_claim(call: Call) -> None:
     for words in (
         "A batch four times as large has 0.25 times the noise.",
         "16 against 4 examples",
-        "-0.793 to -0.593 nats",
+        "between −0.793 and −0.593 nats",
         "dlclaims run batch-noise --profile standard",
     ):
         assert words in done.out
@@ -375,8 +375,8 @@ def test_a_page_from_sentence_to_verdict(call: Call) -> None:
     first = call("run", "batch-noise", "--profile", "quick", "--jobs", "1")
     assert first.code == 0
     assert re.search(
-        r"batch-noise-root +refuted \(too small\) +supported +-0\.\d+ \[-0\.\d+,"
-        r" -0\.\d+\] nats, n = 8",
+        r"batch-noise-root +refuted \(too small\) +supported +−0\.\d+ \[−0\.\d+,"
+        r" −0\.\d+\] nats, n = 8",
         first.out,
     )
     assert first.out.endswith(f"{Path('results/report.html').absolute()}\n")
@@ -552,7 +552,7 @@ def test_progress_tells_the_time_before_a_run(
         progress("started", two, 0.0)
         progress("started", three, 0.0)
     assert capsys.readouterr().err == (
-        "3 cells to run (1 stored) with 2 workers: about 5 minutes\n"
+        "3 cells to run (1 stored) with 2 workers: about 5.0 min\n"
     )
 
 
@@ -578,4 +578,4 @@ def test_progress_writes_a_line_now_and_then_off_a_terminal(
         assert capsys.readouterr().err.count("\n") == 1
         monkeypatch.setattr("dlclaims.progress.PAUSE", 0.0)
         progress("finished", two, 2.0)
-    assert capsys.readouterr().err == "2 of 3 cells, about 2 seconds left\n"
+    assert capsys.readouterr().err == "2 of 3 cells, about 2 s left\n"
