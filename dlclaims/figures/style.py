@@ -29,12 +29,10 @@ SLOTS = {
     "relu": 0,
     "sigmoid": 1,
     "tanh": 2,
-    "centred_sigmoid": 3,
+    "centred sigmoid": 3,
     "xavier": 0,
-    "document": 1,
     "he": 2,
     "critical": 3,
-    "scale-4": 4,
     "residual": 0,
     "plain": 1,
 }
@@ -106,7 +104,8 @@ def look(ax: Axes, level: object) -> Look:
     looks, name = notes(ax).looks, str(level)
     if name not in looks:
         taken = {own.color for own in looks.values()}
-        wanted = (COLORS[SLOTS[name]],) if name in SLOTS else ()
+        slot = SLOTS.get(name.lower().replace("_", " "))
+        wanted = () if slot is None else (COLORS[slot],)
         number = len(looks)
         free = [color for color in (*wanted, *COLORS) if color not in taken]
         color = free[0] if free else COLORS[number % len(COLORS)]

@@ -29,15 +29,17 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mean, low, high : np.ndarray
         Shape (points,).
     """
-    from scipy.special import stdtrit
+    from dlclaims.statistics import intervals  # scipy, which pages must not import
 
-    n = np.isfinite(values).sum(axis=0)
-    some = np.where(n > 0, n, np.nan)
-    mean = np.nansum(values, axis=0) / some
-    spare = np.where(n > 1, n - 1, np.nan)
-    variance = np.nansum((values - mean) ** 2, axis=0) / spare
-    half = stdtrit(spare, 0.975) * np.sqrt(variance / some)
-    return mean, mean - half, mean + half
+    found = np.full((3, values.shape[1]), np.nan)
+    for column, own in enumerate(values.T):
+        known = own[np.isfinite(own)]
+        if len(known):
+            found[0, column] = known.mean()
+        if len(known) > 1:
+            found[1:, column] = intervals.student(known)
+    mean, low, high = found
+    return mean, low, high
 
 
 def profile(table: pd.DataFrame, ax: Axes, x: str, y: str, hue: str) -> None:
@@ -208,8 +210,9 @@ def _column_of_dots(
     parts |= {"dot", "interval"}
     if lost.any():
         cross: Any = {"color": own.color, "markersize": 5}
-        ax.plot(at[lost], values[lost], "x", **cross)
-        nowhere = at[lost & ~np.isfinite(values)]
+        known = lost & np.isfinite(values)
+        ax.plot(at[known], values[known], "x", **cross)
+        nowhere = at[lost & ~known]
         edge = np.full(len(nowhere), 0.02)
         ax.plot(nowhere, edge, "x", transform=ax.get_xaxis_transform(), **cross)
         parts.add("diverged")

@@ -54,20 +54,12 @@ def _line(old: str, new: str) -> str:
 
 def _verdicts(folder: Path, known: Mapping[str, pages.Page]) -> Iterator[str]:
     """Compare the verdicts in the files with those that the outcomes give."""
-    from dlclaims import verdicts
+    from dlclaims import assembly, verdicts
 
     names = results.names(folder)
     stored = [results.read_json(folder / name / "verdicts.json") for name in names]
     fresh = [
-        verdicts.assess(
-            known[name],
-            judged["profile"],
-            results.read_table(folder / name / "outcomes.csv"),
-            results.read_table(folder / name / "variants.csv"),
-            judged["registration"],
-        )
-        if name in known
-        else judged
+        assembly.verdicts_of(folder / name, known[name]) if name in known else judged
         for name, judged in zip(names, stored, strict=True)
     ]
     for name, was, now in zip(names, stored, verdicts.correct(fresh), strict=True):

@@ -9,8 +9,8 @@ from dataclasses import fields
 from typing import Any
 
 from dlclaims import claims, pages, source
-from dlclaims.overview import edges
 from dlclaims.report import model, words
+from dlclaims.results import edges
 
 PLACEHOLDER = re.compile(r"\{([^{}/\s]+)/([^{}/\s]+)\}")
 

@@ -13,7 +13,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from dlclaims import claims, data, pages, plan, results, source
+from dlclaims import claims, pages, plan, results, source
+from dlclaims.design import registration
 from dlclaims.report import bibliography, judgement, model, words
 from dlclaims.report.bibliography import Reference
 
@@ -262,7 +263,7 @@ def _older(
     """Say what has changed on the page since its results were made."""
     if not current:
         return
-    now = plan.registration(page, plan.PROFILES[current["profile"]], data.DIGESTS)
+    now = registration(page, plan.PROFILES[current["profile"]])
     if now["digest"] != current["digest"]:
         yield from results.changes(current, now) or ["the design changed"]
     if judged.get("registration") != current["digest"]:

@@ -1,0 +1,228 @@
+"""Pictures: what the verbs draw, what they tell, and the files that they become."""
+
+import hashlib
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+from scipy import stats
+
+from dlclaims import figures, results
+from dlclaims.figures import style, verbs
+from dlclaims.pages import Figure, tidy
+
+SEEDS = range(6)
+DARK = "#14181d"  # the report's page in dark mode
+
+
+def axes() -> Axes:
+    return Picture(layout="constrained").add_subplot()
+
+
+def lines() -> pd.DataFrame:
+    """Return two variants over three layers: relu at 0, sigmoid loses 2 a layer."""
+    parts = []
+    for name, slope in (("relu", 0.0), ("sigmoid", -2.0)):
+        for source, seeds, noise in (
+            ("measured", SEEDS, np.array([-3, -2, -1, 1, 2, 3])[:, None]),
+            ("theory", [np.nan], np.zeros((1, 1))),
+        ):
+            values = slope * np.arange(3) + noise
+            rows = tidy({"seed": seeds, "layer": (1, 2, 3)}, value=values)
+            parts.append(
+                rows.assign(source=source, study="s", variant=name, activation=name)
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def scores() -> pd.DataFrame:
+    """Return accuracies at two depths; at depth 20 seed 0 diverged without a value."""
+    rows = tidy(
+        {"depth": (5, 20), "seed": SEEDS},
+        accuracy=np.array([[0.5], [0.25]]),
+        status="ok",
+    )
+    lost = (rows["depth"] == 20) & (rows["seed"] == 0)
+    rows.loc[lost, "status"] = "diverged"
+    rows.loc[lost, "accuracy"] = np.nan
+    return rows.assign(
+        source="measured", variant="plain-" + rows["depth"].astype(str), network="plain"
+    )
+
+
+def draw_lines(table: pd.DataFrame, ax: Axes) -> None:
+    figures.profile(table, ax, x="layer", y="value", hue="activation")
+    figures.region(ax, -1.0, math.inf)
+
+
+def figure(title: str = "Sigmoid falls") -> Figure:
+    return Figure("lines", "s", title, draw_lines, "Each line is a seed.")
+
+
+def test_the_interval_is_students() -> None:
+    values = np.random.default_rng(0).normal(size=(7, 3))
+    mean, low, high = verbs.interval(values)
+    expected = stats.t.interval(0.95, 6, values.mean(axis=0), stats.sem(values, axis=0))
+    np.testing.assert_allclose((low, high), expected, rtol=1e-12)
+    np.testing.assert_allclose(mean, values.mean(axis=0), rtol=1e-12)
+
+
+def test_the_interval_leaves_missing_values_out_and_needs_two() -> None:
+    nan = np.nan
+    mean, low, high = verbs.interval(np.array([[1.0, 4.0, nan], [3.0, nan, nan]]))
+    np.testing.assert_array_equal(mean, [2.0, 4.0, nan])
+    assert low[0] < 2.0 < high[0]
+    assert np.isnan([low[1:], high[1:]]).all()
+
+
+def test_a_name_keeps_its_look_in_a_picture_and_its_colour_between_pictures() -> None:
+    first, second = axes(), axes()
+    names = ["xavier", "mine", "He", "yours", "theirs", "ours"]
+    looks = {name: figures.look(first, name) for name in names}
+    assert {name: figures.look(first, name) for name in reversed(names)} == looks
+    assert figures.look(second, "he").color == looks["He"].color
+    assert len({look.color for look in list(looks.values())[:5]}) == 5
+    assert len({(look.color, look.marker) for look in looks.values()}) == len(names)
+    assert len({look.marker for look in looks.values()}) == len(names)
+    assert {look.line for look in looks.values()} == {"-", "-."}
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", DARK])
+@pytest.mark.parametrize("color", style.COLORS)
+def test_colours_stand_out_on_white_and_on_dark(color: str, paper: str) -> None:
+    def luminance(name: str) -> float:
+        rgb = np.array(mpl.colors.to_rgb(name))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    dark, light = sorted((luminance(color), luminance(paper)))
+    assert (light + 0.05) / (dark + 0.05) >= 3.0  # WCAG 2.2, 1.4.11
+
+
+def test_a_profile_shows_every_seed_the_mean_and_dashed_theory() -> None:
+    ax = axes()
+    figures.profile(lines(), ax, x="layer", y="value", hue="activation")
+    strands, mean, theory = ax.lines[3:6]  # of the sigmoid
+    y = np.asarray(strands.get_ydata(), float)
+    assert np.isnan(y).sum() == len(SEEDS)  # the pen is lifted after each seed
+    np.testing.assert_allclose(
+        y.reshape(len(SEEDS), 4)[:, 2] - y[2], np.linspace(0, 2, 6)
+    )
+    np.testing.assert_allclose(mean.get_ydata(), [0, -2, -4], atol=1e-12)
+    np.testing.assert_allclose(theory.get_ydata(), [0, -2, -4])
+    assert [line.is_dashed() for line in (strands, mean, theory)] == [
+        False,
+        False,
+        True,
+    ]
+    assert len(ax.collections) == 2  # a band for each mean
+
+
+def test_dots_show_every_seed_and_diverged_ones_as_crosses() -> None:
+    ax = axes()
+    figures.dots(scores(), ax, x="depth", y="accuracy", hue="network")
+    shown = {
+        marker: sum(
+            len(line.get_xdata()) for line in ax.lines if line.get_marker() == sign
+        )
+        for marker, sign in (("dot", "o"), ("cross", "x"))
+    }
+    means = [line for line in ax.lines if line.get_markersize() == 6.5]
+    assert shown == {"dot": 11 + len(means), "cross": 1}
+    assert [float(line.get_ydata()[0]) for line in means] == [0.5, 0.25]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["5", "20"]
+
+
+def test_a_diagonal_tells_how_far_the_points_lie_off_it() -> None:
+    table = pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [0.0, 1.25, 2.0], "k": "x"})
+    ax = axes()
+    figures.diagonal(table, ax, x="a", y="b", hue="k")
+    [(_, words)] = style.notes(ax).words
+    assert "3 points from 0 to 2" in words
+    assert "0 away from a in the median, 0.25 at most" in words
+
+
+def test_an_open_region_ends_where_the_axes_ends() -> None:
+    ax = axes()
+    ax.set_ylim(-3, 5)
+    figures.region(ax, 1.0, math.inf)
+    box = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    assert (round(box.y0, 9), round(box.y1, 9)) == (1.0, 5.0)
+
+
+def test_panels_share_their_y_axis_and_go_to_a_second_row() -> None:
+    ax = axes()
+    made = figures.panels(ax, list("abcde"))
+    assert [panel.get_title() for panel in made.values()] == list("abcde")
+    made["a"].set_ylim(2, 3)
+    assert {panel.get_ylim() for panel in made.values()} == {(2, 3)}
+    assert not ax.axison
+    rows = {panel.get_subplotspec().rowspan.start for panel in made.values()}
+    assert rows == {0, 1}
+
+
+def test_the_alt_text_tells_title_seeds_means_and_theory() -> None:
+    assert figures.alt_text(figure(), lines()) == (
+        "Sigmoid falls. value at layer 3, means of 6 seeds:"
+        " relu 0 (theory 0), sigmoid -4 (theory -4)."
+    )
+
+
+def test_a_table_without_rows_is_a_picture_that_says_so() -> None:
+    picture, alt = figures.draw(figure(), lines().iloc[:0])
+    assert [text.get_text() for text in picture.axes[0].texts] == ["no outcomes yet"]
+    assert alt == "Sigmoid falls. Drawn from 0 rows and 0 seeds."
+
+
+def test_drawing_leaves_matplotlib_as_it_was() -> None:
+    before = dict(mpl.rcParams)
+    figures.draw(figure(), lines())
+    assert dict(mpl.rcParams) == before
+
+
+def test_the_same_table_gives_the_same_files(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        figures.save(figure(), lines(), tmp_path / name)
+    for end in ("csv", "svg", "png"):
+        one, two = (tmp_path / name / f"lines.{end}" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_csv_holds_the_table_to_the_last_bit(tmp_path: Path) -> None:
+    table = lines().assign(value=lambda t: t["value"] / 3)
+    figures.save(figure(), table, tmp_path)
+    found = results.read_table(tmp_path / "lines.csv")
+    pd.testing.assert_frame_equal(found, table, check_dtype=False, check_exact=True)
+
+
+def test_the_svg_is_small_safe_and_tells_what_it_shows(tmp_path: Path) -> None:
+    hostile = 'a <script>alert("1")</script> & b'
+    figures.save(figure(hostile), lines(), tmp_path)
+    text = (tmp_path / "lines.svg").read_text()
+    root = ElementTree.fromstring(text)
+    names = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert not names & {"script", "metadata", "style"}
+    assert not re.search(r'style="|on\w+="|matplotlib|<!DOCTYPE|xlink', text)
+    assert root[0].text == hostile
+    assert root[1].text == figures.alt_text(figure(hostile), lines())
+    table = hashlib.sha256((tmp_path / "lines.csv").read_bytes()).hexdigest()
+    assert root.get("data-table") == table
+    assert {e.text for e in root.iter() if e.tag.endswith("}text")} >= {"relu", "layer"}
+    assert len(text) < 20_000
+
+
+def test_every_reference_in_an_svg_finds_its_element(tmp_path: Path) -> None:
+    figures.save(figure(), lines(), tmp_path)
+    text = (tmp_path / "lines.svg").read_text()
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    wanted = {a or b for a, b in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', text)}
+    assert len(ids) == len(set(ids))
+    assert wanted == set(ids) - {"background"}
