@@ -214,7 +214,10 @@ def _assertion(made: Assertion, outcome: Mapping[str, Any] | None) -> dict[str, 
                 "effect": {"kind": criterion.effect.kind},
                 "region": edges(criterion.region),
                 "value": None,
-                "answer": None,
+                "low": None,
+                "high": None,
+                "n": 0,
+                "answer": "",
             }
             for criterion in made.criteria
         ],

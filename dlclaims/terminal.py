@@ -129,11 +129,12 @@ def contents(found: Mapping[str, Any]) -> str:
     ]
     claims = sum(len(page["claims"]) for page in found["pages"])
     missing = sum(map(len, found["not_built"].values()))
+    pages, others = len(found["pages"]), len(found["not_built"])
     return (
         f"{columns(rows)}\n\n"
-        f"{words.count(len(found['pages']), 'page')} with {words.count(claims, 'claim')};"
-        f" {words.count(missing, 'planned claim')} on"
-        f" {words.count(len(found['not_built']), 'page')} not built yet"
+        f"{words.count(pages, 'page')} with {words.count(claims, 'claim')};"
+        f" {words.count(missing, 'planned claim')} on {words.count(others, 'page')}"
+        " not built yet"
     )
 
 
@@ -217,23 +218,28 @@ def _statements(claim: Mapping[str, Any]) -> list[str]:
 
 
 def _assertion(role: str, made: Mapping[str, Any]) -> str:
-    header = ("where", "what", "must be", "is", "so it")
-    rows = [
+    rows: list[tuple[str, ...]] = [
+        ("where", "what", "must be", "is", "n", "so it", "unit")
+    ]
+    rows += [
         (
             c["scope"],
             c["effect"]["kind"],
-            f"{words.region(*c['region'])} {c['unit']}",
-            effect(c) if c["answer"] else "",
-            c["answer"] or "",
+            words.region(*c["region"]),
+            words.interval(c["value"], c["low"], c["high"]),
+            f"{c['n']:,}",
+            c["answer"],
+            c["unit"],
         )
         for c in made["criteria"]
     ]
-    shown = len(header) if made["verdict"] else 3
+    if made["verdict"] is None:
+        rows = [(*row[:3], row[-1]) for row in rows]
     lines = [
         f"{heading(role)}: {_verdict_of(made)}",
         wrap(made["text"], "  "),
         *([wrap(made["reason"], "  ")] if made["reason"] else []),
-        columns([row[:shown] for row in (header, *rows)], "    "),
+        columns(rows, "    "),
     ]
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ import dlclaims
 from dlclaims import cli
 from dlclaims.plan import Cell
 from dlclaims.progress import Progress
+from dlclaims.report.words import MINUS
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("list", "show", "run", "report", "status", "doctor")
@@ -217,7 +218,7 @@ def test_show_a_claim(call: Call) -> None:
     for words in (
         "A batch four times as large has 0.25 times the noise.",
         "16 against 4 examples",
-        "between −0.793 and −0.593 nats",
+        f"between {MINUS}0.793 and {MINUS}0.593  nats",
         "dlclaims run batch-noise --profile standard",
     ):
         assert words in done.out
@@ -374,9 +375,10 @@ def test_a_page_from_sentence_to_verdict(call: Call) -> None:
     """What CONTRIBUTING.md promises, as a newcomer would type it."""
     first = call("run", "batch-noise", "--profile", "quick", "--jobs", "1")
     assert first.code == 0
+    number = rf"{MINUS}0\.\d+"
     assert re.search(
-        r"batch-noise-root +refuted \(too small\) +supported +−0\.\d+ \[−0\.\d+,"
-        r" −0\.\d+\] nats, n = 8",
+        r"batch-noise-root +refuted \(too small\) +supported"
+        rf" +{number} \[{number}, {number}\] nats, n = 8",
         first.out,
     )
     assert first.out.endswith(f"{Path('results/report.html').absolute()}\n")
