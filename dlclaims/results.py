@@ -172,9 +172,10 @@ def read_table(file: Path) -> pd.DataFrame:
 
 
 def names(out: Path) -> tuple[str, ...]:
-    """Return the pages that have results in `out`, sorted."""
-    found = out.glob("[a-z]*/verdicts.json") if out.is_dir() else ()
-    return tuple(sorted(file.parent.name for file in found))
+    """Return the pages in `out` whose verdicts and what they stand on are there."""
+    files = ("verdicts.json", "registration.json", "outcomes.csv", "variants.csv")
+    folders = sorted(out.glob("[a-z]*/")) if out.is_dir() else []
+    return tuple(f.name for f in folders if all((f / file).exists() for file in files))
 
 
 def register(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:

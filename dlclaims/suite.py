@@ -221,9 +221,9 @@ def _write_page(
             [failure for failure in done.failures if failure.cell.page == name],
             trained=_count(happened, name, "finished") > 0,
         )
-    except OSError:
-        raise
     except Exception as error:
+        if getattr(error, "errno", None) in results.UNWRITABLE:
+            raise  # the folder's fault, not the page's
         return assembly.blame(wanted.pages[name], error)
     return None
 
@@ -260,8 +260,9 @@ def write_report(out: Path, shelf: Shelf, judged: Collection[str] = ()) -> Path:
     """
     from dlclaims import report
 
-    for file, found in judge(out, shelf, judged).items():
-        if not results.agree(found, results.read_json(file)):
-            results.write_json(file, found)
-    report.write(report.build(out, shelf.pages), out)
+    with results.writing(out):
+        for file, found in judge(out, shelf, judged).items():
+            if not results.agree(found, results.read_json(file)):
+                results.write_json(file, found)
+        report.write(report.build(out, shelf.pages), out)
     return out / "report.html"

@@ -262,7 +262,8 @@ def outcome(found: Mapping[str, Any]) -> str:
             both = (claim[role] for role in ("document", "corrected"))
             each = (verdict(a["verdict"], a["label"]) if a else "" for a in both)
             rows.append((name, *each, effect(decisive(made))))
-    return f"{columns(rows)}\n\n{found['report']}"
+    table = f"{columns(rows)}\n\n" if len(rows) > 1 else ""
+    return f"{table}{found['report']}"
 
 
 def prospects(found: Mapping[str, Any]) -> str:

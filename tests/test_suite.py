@@ -467,3 +467,24 @@ def test_without_an_argument_results_lie_here_or_in_the_clone(
     assert results.default_out() == tmp_path / "results"
     monkeypatch.chdir(ROOT / "tests")
     assert results.default_out() == ROOT / "results"
+
+
+def test_a_page_that_reads_a_missing_file_is_blamed(
+    folder: Path, tmp_path: Path
+) -> None:
+    file = folder / "batch_noise.py"
+    text = file.read_text()
+    file.write_text(
+        text.replace("    figures.dots", "    open('lacks')\n    figures.dots")
+    )
+    forget_pages()
+    [found] = suite.run("batch-noise", profile="smoke", folders=[folder], out=tmp_path)
+    assert isinstance(found.error, PageError)
+    line = 1 + text[: text.index("    figures.dots")].count("\n")
+    assert f"{file}:{line}" in found.error.received
+
+
+def test_half_of_a_page_is_no_result(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "verdicts.json").write_text("{}")
+    assert results.names(tmp_path) == ()
