@@ -475,6 +475,17 @@ def test_a_figure_that_breaks_stops_its_page_only(
     assert [(p["trained"], p["stored"]) for p in again.json["pages"]] == [(0, 2)]
 
 
+def test_a_damaged_cell_is_told_and_measured_again(call: Call) -> None:
+    words = ["run", "batch-noise", "--profile", "smoke", "--json"]
+    call(*words)
+    cell, *_ = Path("results/cells/batch-noise").glob("??/*.json")
+    cell.write_bytes(cell.read_bytes()[:-9])
+    done = call(*words)
+    [page] = done.json["pages"]
+    assert (done.code, page["trained"], page["stored"]) == (0, 1, 1)
+    assert f"damaged cell {cell.absolute()}" in done.err
+
+
 def test_a_broken_page_does_not_stop_a_pattern(call: Call, folder: Path) -> None:
     (folder / "bad_one.py").write_text(BROKEN)
     done = call("run", "ba*", "--profile", "smoke", "-q")

@@ -480,7 +480,7 @@ def test_a_page_that_reads_a_missing_file_is_blamed(
     forget_pages()
     [found] = suite.run("batch-noise", profile="smoke", folders=[folder], out=tmp_path)
     assert isinstance(found.error, PageError)
-    line = 1 + text[: text.index("    figures.dots")].count("\n")
+    line = 1 + text[: text.index("    figures.dots(")].count("\n")
     assert f"{file}:{line}" in found.error.received
 
 
