@@ -17,6 +17,7 @@ from dlclaims.report.model import Criterion
 WIDTH, HEIGHT, MIDDLE = 300, 34, 17
 EDGE = 10  # pixels left free at either end
 DECADE = math.log(10)
+ROUNDING = 1e-9  # a tick that is this share of a step outside still belongs
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,16 @@ class Scale:
     def ticks(self) -> list[tuple[float, str]]:
         """Return pixels and labels of about four round values."""
         if self.log:
-            ends = math.ceil(self.low / DECADE), math.floor(self.high / DECADE)
-            every = max(1, math.ceil((ends[1] - ends[0]) / 3))
-            powers = range(ends[0], ends[1] + 1, every)
+            first = math.ceil(self.low / DECADE - ROUNDING)
+            last = math.floor(self.high / DECADE + ROUNDING)
+            every = max(1, math.ceil((last - first) / 3))
+            powers = range(first, last + 1, every)
             return [(self(10.0**power), words.power(power)) for power in powers]
         rough = (self.high - self.low) / 4
         size: float = 10.0 ** math.floor(math.log10(rough))
         step = next(size * f for f in (1.0, 2.0, 5.0, 10.0) if size * f >= rough * 0.99)
-        first = math.ceil(self.low / step - 1e-9)
-        last = math.floor(self.high / step + 1e-9)
+        first = math.ceil(self.low / step - ROUNDING)
+        last = math.floor(self.high / step + ROUNDING)
         decimals = max(0, -math.floor(math.log10(step)))
         return [
             (self(n * step), words.number(n * step, decimals))

@@ -118,9 +118,12 @@ def formula(latex: str) -> Markup:
     from latex2mathml.converter import convert
 
     try:
-        return Markup(convert(latex, display="block"))
+        mathml = convert(latex, display="block")
     except Exception:  # whatever a page's author wrote, the report is built
+        mathml = "\\"
+    if "\\" in mathml:  # a command that the converter does not know
         return Markup("<code>{}</code>").format(latex)
+    return Markup(mathml)
 
 
 def picture(folder: Path, file: str, alt: str) -> Markup:

@@ -26,21 +26,28 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def number(value: float | None, decimals: int | None = None) -> str:
     """Return a number with `decimals`, or with three significant digits.
 
-    Very small and very large ones are written as powers of ten; None is a dash.
+    Without `decimals`, very small and very large ones are powers of ten; None is a
+    dash.
     """
     if value is None or math.isnan(value):
         return DASH
+    if decimals is not None:
+        rounded = round(value, decimals) + 0.0  # no minus sign before a zero
+        return f"{rounded:,.{decimals}f}".replace("-", MINUS)
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
-    if not -5 < size < 6:
+    if not _is_plain(value):
         mantissa = f"{value / 10.0**size:.2g}".replace("-", MINUS)
         return f"{mantissa} {TIMES} {power(size)}"
-    places = max(0, 2 - size) if decimals is None else decimals
-    text = f"{value:,.{places}f}"
-    if decimals is None and "." in text:
+    text = f"{value:,.{max(0, 2 - size)}f}"
+    if "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace("-", MINUS)
+
+
+def _is_plain(value: float) -> bool:
+    return 1e-4 <= abs(value) < 1e6
 
 
 def power(exponent: int) -> str:
@@ -52,8 +59,9 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     """Return ``1.443 [1.440, 1.446]``: digits as far as the interval's width allows."""
     if value is None or low is None or high is None or low == high:
         return number(value)
-    size = math.floor(math.log10((high - low) / 6))
-    decimals = min(8, max(0, -size))
+    decimals = None
+    if _is_plain(max(abs(low), abs(high))):
+        decimals = min(8, max(0, -math.floor(math.log10((high - low) / 6))))
     middle, *ends = (number(x, decimals) for x in (value, low, high))
     return f"{middle} [{', '.join(ends)}]"
 
