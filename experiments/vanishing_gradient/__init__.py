@@ -5,9 +5,9 @@ multiplies numbers below one, blames sigmoid and tanh, and recommends ReLU.
 
 **Theory.** On the way from layer l+1 to layer l a gradient is multiplied by the
 transposed weights and by the slopes of the activation. In wide layers its mean square
-changes by chi = s_w^2 E[phi'(z)^2], where s_w^2 is the number of inputs times the
+changes by χ = σ_w² E[φ′(z)²], where σ_w² is the number of inputs times the
 variance of a weight and z is normal with a variance q that follows its own recursion.
-Gradients vanish where chi < 1 and explode where chi > 1, whatever the activation. The
+Gradients vanish where χ < 1 and explode where χ > 1, whatever the activation. The
 prediction drawn here is the recursion at the layer's own q, not its fixed point: at the
 critical point of tanh the two differ by five per cent a layer.
 
@@ -65,10 +65,11 @@ PAGE = Page(
     card=Card(
         question="What is the vanishing-gradient problem, and does ReLU avoid it?",
         answer=(
-            "Backpropagation multiplies the gradient by about sqrt(chi) in every layer;"
-            " chi is the number of inputs times the variance of a weight times the mean"
+            "Backpropagation multiplies the gradient by about √χ in every layer;"
+            " χ is the number of inputs times the variance of a weight times the mean"
             " squared slope of the activation.",
-            "Below one the gradient vanishes towards the input, above one it explodes.",
+            "Below one the gradient vanishes towards the input, above one it explodes; a"
+            " nat is a factor of e.",
             "A sigmoid under Xavier's rule loses"
             " {vg-jacobian-product/slope-sigmoid-xavier-300-20}, but at its critical"
             " scale it loses {vg-sigmoid-critical/slope-sigmoid-critical-300-20}.",

@@ -223,12 +223,12 @@ DOCUMENT_FORMULA = Claim(
     kinds=("exact",),
     document=Assertion(
         "dL/dW_l is dL/da_l times the local derivatives of layer l times the product of"
-        " phi'(z_i) W_i^T over all later layers.",
+        " φ′(z_i) W_iᵀ over all later layers.",
         gradient_formula("literal", "a different grouping of the same factors"),
         expected="refuted",
     ),
     corrected=Assertion(
-        "dL/dW_l = (dL/da_l * phi'(z_l)) a_{l-1}^T; the product over the later layers"
+        "dL/dW_l = (dL/da_l ⊙ φ′(z_l)) a_{l-1}ᵀ; the product over the later layers"
         " is already inside dL/da_l.",
         gradient_formula("correct", "a factor that is missing or counted twice"),
         expected="supported",

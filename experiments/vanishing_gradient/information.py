@@ -216,7 +216,7 @@ STUDY = Study(
 KEPT = Figure(
     name="input-kept",
     study=STUDY.name,
-    title="Plain stacks lose their input layer by layer; skip connections keep it",
+    title="What is left of the input, layer by layer",
     draw=draw_kept,
     reading=(
         "The share of the input's variance that a ridge regression recovers from each"

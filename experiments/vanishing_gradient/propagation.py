@@ -44,8 +44,8 @@ RULES = {
     "document": "U(-0.1, 0.1)",
     "xavier": "Xavier",
     "he": "He",
-    "critical": "the critical scale",
-    "scale-4": "weight variance 4/n",
+    "critical": "critical scale",
+    "scale-4": "variance 4/n",
 }
 
 #: Change of the log gradient per layer on the way from the input to the output; above
@@ -155,7 +155,7 @@ STUDY = Study(
 PROFILES = Figure(
     name="gradient-profiles",
     study=STUDY.name,
-    title="The initialisation, not the activation alone, decides",
+    title="Gradient size from layer to layer before training",
     draw=draw_profiles,
     reading=(
         "Each thin line is one seed's gradient size in a network of 20 layers of 300"
@@ -169,7 +169,7 @@ PROFILES = Figure(
 AGREEMENT = Figure(
     name="theory-agreement",
     study=STUDY.name,
-    title="The finite-depth recursion predicts the factor of every network",
+    title="Change per layer: theory against measurement",
     draw=draw_agreement,
     reading=(
         "Each dot is one network: activation, initialisation, width and depth. On the"
@@ -267,14 +267,14 @@ JACOBIAN_PRODUCT = Claim(
         expected="supported",
     ),
     corrected=Assertion(
-        "The factor is the root of chi = s_w^2 E[phi'(z)^2], weights and slopes"
+        "The factor is √χ with χ = σ_w² E[φ′(z)²], weights and slopes"
         " together: below one gradients vanish, above one they explode.",
         tuple(agrees(where) for where in NINE),
         expected="supported",
     ),
     theory=(
         r"\log\frac{|g_l|}{|g_{l+1}|} = \tfrac12\log\chi(q_l),\quad"
-        r"\chi(q) = \sigma_w^2\,\mathbb{E}\,\varphi'(\sqrt{q}\,Z)^2,\quad"
+        r"\chi(q) = \sigma_w^2\,\mathbb{E}\,\varphi'(\sqrt{q}\,Z)^2,\quad "
         r"q_{l+1} = \sigma_w^2\,\mathbb{E}\,\varphi(\sqrt{q_l}\,Z)^2"
     ),
     references=("poole2016", "schoenholz2017"),
@@ -368,7 +368,7 @@ EXPLODING = Claim(
         expected="supported",
     ),
     corrected=Assertion(
-        "They explode where chi > 1, by sqrt(chi) a layer.",
+        "They explode where χ > 1, by √χ a layer.",
         tuple(agrees(where) for where in EXPLODING_CASES),
         expected="supported",
     ),

@@ -191,7 +191,7 @@ STUDY = Study(
 ACCURACY = Figure(
     name="accuracy-by-depth",
     study=STUDY.name,
-    title="Depth stops the networks whose gradients vanish, ReLU's among them",
+    title="Test accuracy by depth, activation and initialisation",
     draw=draw_accuracy,
     reading=(
         "Each dot is one seed's test accuracy after training at the learning rate that"
@@ -203,7 +203,7 @@ ACCURACY = Figure(
 SPEED = Figure(
     name="steps-to-learn",
     study=STUDY.name,
-    title="Vanishing gradients make learning slow before they make it impossible",
+    title="How long sigmoid and tanh networks take to learn",
     draw=draw_speed,
     reading=(
         "Each dot is the number of steps that one seed needed; dots at the top never"
@@ -242,7 +242,7 @@ SIGMOID_CRITICAL = Claim(
     ),
     corrected=Assertion(
         "Sigmoid networks lose their gradient at the usual scales; with weights of"
-        " standard deviation 10.15/sqrt(n) it keeps its size at initialisation, and"
+        " standard deviation 10.15/√n it keeps its size at initialisation, and"
         " such networks learn where Xavier's do not.",
         (
             *(
@@ -293,9 +293,9 @@ RELU_NOT_IMMUNE = Claim(
         expected="conditional",
     ),
     corrected=Assertion(
-        "ReLU keeps gradients only when the weights have variance 2/n (He); elsewhere"
-        " it loses sqrt(s_w^2/2) a layer, under U(-0.1, 0.1) at 100 units more than"
-        " tanh, and a deep network started so does not learn.",
+        "ReLU keeps gradients only when the weights have variance 2/n (He); otherwise"
+        " it multiplies them by √(σ_w²/2) a layer. Under U(-0.1, 0.1) at 100 units it"
+        " loses more than tanh, and a deep network started so does not learn.",
         (
             propagation.agrees(propagation.net("relu", "he")),
             propagation.agrees(propagation.net("relu", "xavier")),
