@@ -68,8 +68,8 @@ PAGE = Page(
             "Backpropagation multiplies the gradient by about √χ in every layer;"
             " χ is the number of inputs times the variance of a weight times the mean"
             " squared slope of the activation.",
-            "Below one the gradient vanishes towards the input, above one it explodes; a"
-            " nat is a factor of e.",
+            "Below one the gradient vanishes towards the input, above one it explodes."
+            " (A nat is a factor of e.)",
             "A sigmoid under Xavier's rule loses"
             " {vg-jacobian-product/slope-sigmoid-xavier-300-20}, but at its critical"
             " scale it loses {vg-sigmoid-critical/slope-sigmoid-critical-300-20}.",
