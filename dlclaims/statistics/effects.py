@@ -27,6 +27,7 @@ from dlclaims.claims import (
     Slope,
     Trend,
     Value,
+    levels,
 )
 from dlclaims.pages import Study, Variant
 from dlclaims.statistics import answers, intervals
@@ -354,7 +355,7 @@ def reduce(of: Quantity, rows: pd.DataFrame, keys: list[str]) -> pd.Series:
         When `Value` names several rows of a replica.
     """
     if isinstance(of, Value):
-        for name, level in of.at:
+        for name, level in levels(of.at):
             rows = rows[rows[name] == level]
         if rows.duplicated(keys).any():
             raise ValueError(f"{of.label} names several rows of a replica")
