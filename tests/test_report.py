@@ -494,6 +494,13 @@ def test_a_formula_becomes_mathml() -> None:
     assert "<mfrac><mrow><mn>1</mn></mrow>" in html.formula(r"\frac{1}{2}")
 
 
+def test_the_formulas_of_all_pages_are_understood() -> None:
+    for name, file in pages.find([pages.built_in_folder()]).items():
+        for claim in pages.load(name, file).claims:
+            if claim.theory:
+                assert html.formula(claim.theory).startswith("<math"), claim.id
+
+
 # The check.
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlclaims import pages, results
-from dlclaims.report import model, reading, writing
+from dlclaims.report import model, reading, words, writing
 
 #: Other processors round differently; a verdict does not hang on it.
 RELATIVE, ABSOLUTE = 1e-6, 1e-12
@@ -38,7 +38,7 @@ def _page(page: model.Page) -> Iterator[str]:
     if page.older:
         yield (
             f"{page.name}: results are older than the page"
-            f" ({'; '.join(page.older)}): run dlclaims run {page.name}"
+            f" ({words.changes(page.older)}): run dlclaims run {page.name}"
         )
     for figure in page.figures:
         if figure.table and figure.table != figure.drawn_from:
@@ -63,7 +63,7 @@ def _verdicts(folder: Path, known: Mapping[str, pages.Page]) -> Iterator[str]:
         for name, judged in zip(names, stored, strict=True)
     ]
     for name, was, now in zip(names, stored, verdicts.correct(fresh), strict=True):
-        apart = [f"{name}/verdicts.json: {words}" for words in _differences(was, now)]
+        apart = [f"{name}/verdicts.json: {told}" for told in _differences(was, now)]
         yield from apart[:SHOWN]
         if len(apart) > SHOWN:
             yield f"{name}/verdicts.json: {len(apart) - SHOWN} more differences"

@@ -19,6 +19,7 @@ ORDER = (*VERDICTS, NOT_RUN)
 SIGNS = dict(zip(ORDER, ("✅", "❌", "🔶", "❔", "⚪", "⚪"), strict=True))
 ANSWERS = {"holds": "✓", "fails": "✗", "undecided": "?", "": "\u2013"}
 
+SHOWN = 5  # changes that are told in full
 MINUS, DASH, TIMES = "\u2212", "\u2013", "\u00d7"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -87,6 +88,12 @@ def probability(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
+def equation(name: str, p: float | None) -> str:
+    """Return ``p = 0.012`` or ``p < 0.0001``."""
+    told = probability(p)
+    return f"{name} {told}" if told.startswith("<") else f"{name} = {told}"
+
+
 def duration(seconds: float) -> str:
     """Return ``41 s``, ``3.2 min`` or ``1.4 h``."""
     for unit, length in (("h", 3600), ("min", 60)):
@@ -109,6 +116,13 @@ def listing(words: Iterable[str]) -> str:
     """Return ``a, b and c``."""
     *first, last = list(words) or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def changes(found: Sequence[str]) -> str:
+    """Return the first changes of a page, and how many more there are."""
+    shown = "; ".join(found[:SHOWN])
+    more = len(found) - SHOWN
+    return f"{shown}; and {count(more, 'more change')}" if more > 0 else shown
 
 
 def tally(numbers: Mapping[str, int]) -> str:
