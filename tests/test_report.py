@@ -255,6 +255,9 @@ def test_another_profile_is_marked(tmp_path: Path) -> None:
     found = {c.id: a.verdict for c in built.claims for a in c.assertions}
     assert found["own-exact"] == "supported"
     assert found["own-difference"] == "not assessed"
+    listing = markdown.render(built)
+    assert "Profile **smoke**, not standard." in listing
+    assert "| missing |" in listing.replace(f"{words.DASH} missing", "missing")
 
 
 def test_exploratory_and_uncorrected_verdicts_are_marked(

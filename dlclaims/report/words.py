@@ -17,7 +17,13 @@ ORDER = (*VERDICTS, NOT_RUN)
 
 #: One sign for each verdict, for text; HTML draws its own.
 SIGNS = dict(zip(ORDER, ("✅", "❌", "🔶", "❔", "⚪", "⚪"), strict=True))
-ANSWERS = {"holds": "✓", "fails": "✗", "undecided": "?", "": "\u2013"}
+ANSWERS = {
+    "holds": "✓",
+    "fails": "✗",
+    "undecided": "?",
+    "missing": "\u2013",
+    "": "\u2013",
+}
 
 SHOWN = 5  # changes that are told in full
 MINUS, DASH, TIMES = "\u2212", "\u2013", "\u00d7"
