@@ -175,7 +175,9 @@ def test_the_alt_text_tells_title_seeds_means_and_theory() -> None:
 
 def test_a_table_without_rows_is_a_picture_that_says_so() -> None:
     picture, alt = figures.draw(figure(), lines().iloc[:0])
-    assert [text.get_text() for text in picture.axes[0].texts] == ["no outcomes yet"]
+    assert [text.get_text() for text in picture.axes[0].texts] == [
+        "no outcomes under this profile"
+    ]
     assert alt == "Sigmoid falls. Drawn from 0 rows and 0 seeds."
 
 

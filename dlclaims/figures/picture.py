@@ -59,8 +59,9 @@ def draw(figure: Figure, table: pd.DataFrame) -> tuple[Picture, str]:
         if len(table):
             figure.draw(table, ax)
         else:
+            picture.set_size_inches(SIZE[0], 0.6)
             ax.set_axis_off()
-            ax.text(0.5, 0.5, "no outcomes yet", ha="center")
+            ax.text(0, 0.5, "no outcomes under this profile")
         finish(picture, noted)
         picture.draw_without_rendering()
     return picture, _words(figure, table, noted)

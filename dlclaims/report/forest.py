@@ -113,10 +113,12 @@ def strip(criterion: Criterion, scale: Scale) -> str:
         marks.append(_line("zero", scale(0.0)))
     if (expected := theory(criterion)) is not None:
         marks.append(_line("theory", scale(expected)))
-    marks += [
-        f'<circle class="seed" cx="{scale(value):g}" cy="{height:g}" r="2.2"/>'
+    places = [
+        f"M{scale(value):g} {height:g}h0"  # a line of no length has round ends: a dot
         for value, height in zip(criterion.values, _heights(criterion), strict=True)
     ]
+    if places:
+        marks.append(f'<path class="seed" d="{"".join(places)}"/>')
     if criterion.value is None:
         marks.append(f'<text x="{WIDTH / 2:g}" y="21">no outcomes</text>')
     else:

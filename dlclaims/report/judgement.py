@@ -115,7 +115,7 @@ def card(declared: pages.Card, made: Sequence[model.Claim]) -> model.Card:
     def fill(match: re.Match[str]) -> str:
         criterion = measured.get((match[1], match[2]))
         if criterion is None or criterion.value is None:
-            return "(not measured)"
+            return "[not measured]"
         return f"{words.effect(criterion)} {criterion.unit}"
 
     return model.Card(
