@@ -179,10 +179,8 @@ def side_p(found: Estimate, side: str) -> float | None:
         if side == "holds"
         else (found.p_fails, found.sign_flip_fails)
     )
-    if both[0] is None:
-        return None
-    has_spread = len(set(found.values)) > 1
-    return max(p for p in both if p is not None) if has_spread else both[0]
+    given = [p for p in both if p is not None]
+    return max(given, default=None)
 
 
 def headline_p(verdict: str, found: Sequence[Estimate]) -> float | None:
