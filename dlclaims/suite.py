@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlclaims import results
+from dlclaims import results, stamps
 from dlclaims.design import Design, design
 from dlclaims.errors import DlclaimsError
 from dlclaims.plan import Cell
@@ -173,11 +173,17 @@ def run(
             on_event=note,
             follow=follow,
         )
+        written: dict[str, str] = {}
         for name in [name for name in wanted.pages if name not in errors]:
-            error = _write_page(folder, wanted, name, done, happened)
-            if error:
-                errors[name] = error
-        write_report(folder, wanted.shelf, wanted.pages.keys() - errors.keys())
+            try:
+                written[name] = _write_page(folder, wanted, name, done, happened)
+            except Exception as error:
+                if getattr(error, "errno", None) in results.UNWRITABLE:
+                    raise  # the folder's fault, not the page's
+                errors[name] = assembly.blame(wanted.pages[name], error)
+        write_report(folder, wanted.shelf, written.keys())
+        for name, made_from in written.items():
+            stamps.write(folder, name, made_from)
     return tuple(
         PageResult(
             name,
@@ -209,23 +215,18 @@ def _write_page(
     name: str,
     done: Result,
     happened: Mapping[Cell, str],
-) -> DlclaimsError | None:
+) -> str:
+    """Write a page's files unless they are current; return what they are made from."""
     from dlclaims import assembly
 
-    try:
-        assembly.write(
-            folder / name,
-            wanted.pages[name],
-            wanted.profile,
-            [record for record in done.records if record.cell.page == name],
-            [failure for failure in done.failures if failure.cell.page == name],
-            trained=_count(happened, name, "finished") > 0,
-        )
-    except Exception as error:
-        if getattr(error, "errno", None) in results.UNWRITABLE:
-            raise  # the folder's fault, not the page's
-        return assembly.blame(wanted.pages[name], error)
-    return None
+    page = wanted.pages[name]
+    records = [record for record in done.records if record.cell.page == name]
+    failures = [failure for failure in done.failures if failure.cell.page == name]
+    trained = _count(happened, name, "finished") > 0
+    made_from = stamps.inputs(page, wanted.profile, records)
+    if trained or failures or not stamps.is_current(folder, name, made_from):
+        assembly.write(folder / name, page, wanted.profile, records, failures, trained)
+    return made_from
 
 
 def cores() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dlclaims import results, suite, survey
+from dlclaims import assembly, results, suite, survey
 from dlclaims.claims import Region
 from dlclaims.design import design, registration
 from dlclaims.errors import (
@@ -482,6 +482,37 @@ def test_a_page_that_reads_a_missing_file_is_blamed(
     assert isinstance(found.error, PageError)
     line = 1 + text[: text.index("    figures.dots(")].count("\n")
     assert f"{file}:{line}" in found.error.received
+
+
+def test_files_are_made_again_only_where_something_changed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    write = assembly.write
+
+    def counted(*arguments: object) -> None:
+        made.append(arguments[1].name)
+        write(*arguments)
+
+    monkeypatch.setattr(assembly, "write", counted)
+
+    def run() -> list[str]:
+        made.clear()
+        forget_pages()
+        suite.run("batch-noise", profile="smoke", folders=[folder], out=tmp_path)
+        return made
+
+    assert run() == ["batch-noise"]
+    assert run() == []
+    table = tmp_path / "batch-noise" / "outcomes.csv"
+    before = table.read_bytes()
+    table.write_bytes(before.replace(b"measured", b"typed", 1))
+    assert run() == ["batch-noise"]
+    assert table.read_bytes() == before
+    page = folder / "batch_noise.py"
+    page.write_text(page.read_text().replace("examples in a batch", "examples"))
+    assert run() == ["batch-noise"]
+    assert run() == []
 
 
 def test_half_of_a_page_is_no_result(tmp_path: Path) -> None:
