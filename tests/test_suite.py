@@ -519,3 +519,22 @@ def test_half_of_a_page_is_no_result(tmp_path: Path) -> None:
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "verdicts.json").write_text("{}")
     assert results.names(tmp_path) == ()
+
+
+def test_a_manifest_names_the_commit_that_trained(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = folder / "batch_noise.py"
+
+    def commit_after(name: str, old: str, new: str) -> str:
+        monkeypatch.setattr(assembly, "commit", lambda: name)
+        page.write_text(page.read_text().replace(old, new))
+        forget_pages()
+        [found] = suite.run(
+            "batch-noise", profile="smoke", folders=[folder], out=tmp_path
+        )
+        return found.manifest["commit"]
+
+    assert commit_after("first", "", "") == "first"
+    assert commit_after("second", "examples in a batch", "examples") == "first"
+    assert commit_after("third", "1000, ", "1001, ") == "third"
