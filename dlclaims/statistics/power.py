@@ -11,6 +11,8 @@ from dlclaims.statistics.intervals import ALPHA
 
 POWER = 0.8
 LARGEST = 10_000
+#: With fewer seeds no sign-flip test reaches the error rate: 2^-5 > ALPHA.
+FEWEST = 6
 
 
 def seeds_to_decide(mean: float, spread: float, region: Region) -> int | None:
@@ -27,11 +29,14 @@ def seeds_to_decide(mean: float, spread: float, region: Region) -> int | None:
     distance = min(
         abs(mean - edge) for edge in (region.low, region.high) if math.isfinite(edge)
     )
-    n = 3
-    while n <= LARGEST and distance > 0:
+    if spread >= LARGEST * distance:
+        return None
+    size = (spread / distance) ** 2
+    normal = size * (stats.norm.isf(ALPHA) + stats.norm.ppf(POWER)) ** 2
+    n = max(FEWEST, math.floor(min(normal, LARGEST)))
+    while n <= LARGEST:
         quantiles = stats.t.ppf(1 - ALPHA, n - 1) + stats.t.ppf(POWER, n - 1)
-        needed = math.ceil((quantiles * spread / distance) ** 2)
-        if needed <= n:
+        if quantiles**2 * size <= n:
             return n
-        n = min(max(n + 1, needed // 2), LARGEST + 1) if needed > 2 * n else n + 1
+        n += 1
     return None
