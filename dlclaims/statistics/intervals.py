@@ -41,6 +41,8 @@ def student(values: npt.ArrayLike) -> Bounds:
     if n < 2:
         return Bounds(np.full_like(mean, -np.inf), np.full_like(mean, np.inf))
     half = stats.t.ppf(1 - ALPHA, n - 1) * values.std(axis=-1, ddof=1) / math.sqrt(n)
+    first, is_point = values[..., 0], np.ptp(values, axis=-1) == 0
+    mean, half = np.where(is_point, first, mean), np.where(is_point, 0.0, half)
     return Bounds(mean - half, mean + half)
 
 
