@@ -224,7 +224,7 @@ def _write_page(
     failures = [failure for failure in done.failures if failure.cell.page == name]
     trained = _count(happened, name, "finished") > 0
     made_from = stamps.inputs(page, wanted.profile, records)
-    if trained or failures or not stamps.is_current(folder, name, made_from):
+    if trained or not stamps.is_current(folder, name, made_from):
         assembly.write(folder / name, page, wanted.profile, records, failures, trained)
     return made_from
 
