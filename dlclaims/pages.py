@@ -296,7 +296,7 @@ def load(name: str, file: Path) -> Page:
         raise PageError(
             "a page to define PAGE = Page(...)",
             f"{type(page).__name__} in {file}",
-            "see CONTRIBUTING.md, or start from dlclaims new",
+            "see the example in CONTRIBUTING.md",
         )
     title, _, notes = (module.__doc__ or "").strip().partition("\n")
     page = replace(page, name=name, title=title.rstrip("."), notes=notes, file=file)

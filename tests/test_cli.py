@@ -14,8 +14,8 @@ import pytest
 
 import dlclaims
 from dlclaims import cli
+from dlclaims.cli.progress import Progress
 from dlclaims.plan import Cell
-from dlclaims.progress import Progress
 from dlclaims.report.words import MINUS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,7 +132,7 @@ def test_a_fault_of_dlclaims_is_told_without_a_traceback(
     def fails(*_: object) -> None:
         raise RuntimeError("of\nmany\nlines")
 
-    monkeypatch.setattr("dlclaims.overview.contents", fails)
+    monkeypatch.setattr("dlclaims.cli.overview.contents", fails)
     done = call("list")
     assert done.code == 1
     assert len(done.err.splitlines()) == 3
@@ -146,7 +146,7 @@ def test_an_interrupt_is_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> Non
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dlclaims.overview.contents", interrupted)
+    monkeypatch.setattr("dlclaims.cli.overview.contents", interrupted)
     done = call("list")
     assert done.code == 130
     assert "finished cells are kept" in done.err
@@ -589,6 +589,6 @@ def test_progress_writes_a_line_now_and_then_off_a_terminal(
         progress("started", one, 0.0)
         progress("finished", one, 2.0)
         assert capsys.readouterr().err.count("\n") == 1
-        monkeypatch.setattr("dlclaims.progress.PAUSE", 0.0)
+        monkeypatch.setattr("dlclaims.cli.progress.PAUSE", 0.0)
         progress("finished", two, 2.0)
     assert capsys.readouterr().err == "2 of 3 cells, about 2 s left\n"

@@ -18,7 +18,8 @@ from typing import Any
 
 import click
 
-from dlclaims import __version__, overview, results, terminal
+from dlclaims import __version__, results
+from dlclaims.cli import overview, terminal
 from dlclaims.errors import DlclaimsError
 from dlclaims.plan import PROFILES, parse_seeds
 from dlclaims.report import words
@@ -242,8 +243,8 @@ def run(
     goes on where it stopped.
     """
     from dlclaims import suite, survey
+    from dlclaims.cli.progress import Progress
     from dlclaims.design import design
-    from dlclaims.progress import Progress
 
     folder = out or results.default_out()
     numbers = parse_seeds(seeds) if seeds is not None else None
@@ -337,7 +338,7 @@ def status(
 @_common
 def doctor(out: Path | None, folders: Sequence[Path], as_json: bool) -> int:
     """Look for what this machine lacks: versions, cores, memory, device, folders."""
-    from dlclaims import doctor as physician
+    from dlclaims.cli import doctor as physician
 
     checks = physician.examine(out or results.default_out(), folders)
     _print(overview.checks(checks), as_json, terminal.checks)

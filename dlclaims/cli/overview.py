@@ -14,7 +14,7 @@ from typing import Any
 
 from dlclaims import plan, results, source
 from dlclaims.claims import Assertion, Claim
-from dlclaims.doctor import Check
+from dlclaims.cli.doctor import Check
 from dlclaims.errors import DlclaimsError
 from dlclaims.pages import Page
 from dlclaims.results import edges

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from dlclaims.cli.terminal import duration, note
 from dlclaims.plan import Cell
 from dlclaims.report.words import count
-from dlclaims.terminal import duration, note
 
 if TYPE_CHECKING:
     import rich.progress
