@@ -399,7 +399,7 @@ def test_a_page_from_sentence_to_verdict(call: Call) -> None:
 
     second = call("run", "batch-noise", "--profile", "quick", "--json")
     [found] = second.json["pages"]
-    assert (second.code, second.err) == (0, "")
+    assert (second.code, second.err) == (0, "0 cells trained, 3 stored\n")
     assert (found["trained"], found["stored"]) == (0, 3)
     assert {f: f.read_bytes() for f in Path("results").glob("*/*.*")} == before
 

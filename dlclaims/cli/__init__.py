@@ -272,6 +272,11 @@ def run(
             only_failed=only_failed,
             on_event=progress,
         )
+    if not quiet:
+        trained, stored = (
+            sum(getattr(p, n) for p in found) for n in ("trained", "cached")
+        )
+        terminal.note(f"{words.count(trained, 'cell')} trained, {stored} stored")
     _print(overview.outcome(found, folder), as_json, terminal.outcome)
     for page in found:
         terminal.tell_failures(page.failed)
@@ -338,9 +343,9 @@ def status(
 @_common
 def doctor(out: Path | None, folders: Sequence[Path], as_json: bool) -> int:
     """Look for what this machine lacks: versions, cores, memory, device, folders."""
-    from dlclaims.cli import doctor as physician
+    from dlclaims.cli.doctor import examine
 
-    checks = physician.examine(out or results.default_out(), folders)
+    checks = examine(out or results.default_out(), folders)
     _print(overview.checks(checks), as_json, terminal.checks)
     return 0 if all(check.is_fine for check in checks) else 3
 
