@@ -6,27 +6,34 @@ A verdict is a function of a page's declarations and of the committed tables
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dlclaims import data, plan
-from dlclaims.claims import Assertion, Criterion, Deviation, Rate, Region
-from dlclaims.pages import Page, Study, selections
+from dlclaims.claims import (
+    Assertion,
+    Criterion,
+    Rate,
+    RateDifference,
+    Region,
+)
+from dlclaims.pages import Page, selections
 from dlclaims.plan import PROFILES
-from dlclaims.statistics import multiplicity, power
+from dlclaims.statistics import faults, multiplicity, power, reasons, rules
+from dlclaims.statistics.answers import NAMES as ANSWERS
+from dlclaims.statistics.answers import Sides
 from dlclaims.statistics.effects import Estimate, estimate
 from dlclaims.statistics.intervals import ALPHA, LEVEL
+from dlclaims.statistics.reasons import Judged
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
-
-#: Share of a variant's replicas that the machinery may lose.
-MOST_FAILED = 0.2
-
-Judged = tuple[Criterion, Estimate]
 
 
 def assess(
@@ -85,32 +92,26 @@ def _judge(
     stale: bool,
 ) -> dict[str, Any]:
     judged = [
-        (criterion, estimate(criterion, page.study(criterion.study), outcomes))
-        for criterion in assertion.criteria
+        (c, estimate(c, page.study(c.study), outcomes, variants))
+        for c in assertion.criteria
     ]
     studies = {c.study: page.study(c.study) for c in assertion.criteria}.values()
     why_not = unassessed(profile, judged, stale)
-    faults = [
-        *defects(judged, studies, profile, variants),
-        *broken_controls(studies, outcomes),
-    ]
-    ruling: dict[str, Any] = (
-        {"verdict": "not assessed", "label": None, "reason": why_not}
-        if why_not
-        else rule(judged, faults)
-    )
+    if why_not:
+        ruling = _ruling("not assessed", why_not)
+    else:
+        flaws = [
+            *faults.defects(judged, profile, studies, variants),
+            *faults.broken_controls(studies, profile, outcomes, variants),
+        ]
+        ruling = rule(judged, flaws)
     return {
         "text": assertion.text,
         "expected": assertion.expected,
         **ruling,
-        "separated_by": separated_by(judged)
-        if ruling["verdict"] == "conditional"
-        else None,
-        "seeds_to_decide": seeds_to_decide(judged)
-        if ruling["verdict"] == "inconclusive"
-        else None,
-        "exploratory": any(is_exploratory(s, profile, outcomes) for s in studies),
-        "p": headline_p(ruling["verdict"], [e for _, e in judged]),
+        "exploratory": any(
+            faults.is_exploratory(s, profile, outcomes) for s in studies
+        ),
         "holm": None,
         "q": None,
         "uncorrected_only": False,
@@ -128,238 +129,136 @@ def unassessed(profile: str, judged: Sequence[Judged], stale: bool) -> str:
             f"{len(missing)} of {len(judged)} conditions were not measured under the"
             f" {profile} profile: {'; '.join(missing)}."
         )
-    if profile == "smoke" and not all(
-        isinstance(c.effect, Deviation) for c, _ in judged
-    ):
+    if profile == "smoke" and not all(faults.is_exact(c) for c, _ in judged):
         return "The smoke profile has too few seeds for a verdict."
     return ""
 
 
-def rule(judged: Sequence[Judged], faults: Sequence[str]) -> dict[str, Any]:
-    """Return verdict, label and reason from the answers of all conditions.
+def rule(judged: Sequence[Judged], flaws: Sequence[str]) -> dict[str, Any]:
+    """Return verdict, label, reason and what follows from the answers.
 
-    Supported: all hold (intersection-union, so no correction). Refuted: all fail.
-    Conditional: at least one holds and one fails after Holm's correction over the
-    conditions, on each side. Inconclusive: everything else, or any fault.
+    Any flaw makes the claim inconclusive; the reason says what it would be otherwise.
     """
-    found = [e for _, e in judged]
-    answers = [e.answer for e in found]
-    verdict, label = "inconclusive", None
-    if all(a == "holds" for a in answers):
-        verdict = "supported"
-    elif all(a == "fails" for a in answers):
-        verdict, label = "refuted", sublabel(judged)
-    elif survivors(found, "holds") and survivors(found, "fails"):
-        verdict = "conditional"
-    if faults:
-        return {
-            "verdict": "inconclusive",
-            "label": None,
-            "reason": " ".join(faults) + f" Otherwise: {verdict}.",
-        }
-    return {"verdict": verdict, "label": label, "reason": explain(verdict, judged)}
+    found = np.array([CODES[e.answer] for _, e in judged])
+    sides = Sides(
+        *(np.array([side_p(e, side) for _, e in judged]) for side in ("holds", "fails"))
+    )
+    kept = rules.after_holm(found, sides)
+    standing = [ANSWERS[int(answer)] for answer in kept]
+    code = int(rules.verdicts(found, sides))
+    verdict = rules.NAMES[code]
+    if flaws:
+        reason = f"{' '.join(flaws)} Otherwise: {verdict}."
+        p = rules.headline_p(rules.INCONCLUSIVE, found, sides)
+        return _ruling("inconclusive", reason, p=p)
+    return _ruling(
+        verdict,
+        reasons.explain(verdict, judged, standing),
+        label=sublabel(judged) if verdict == "refuted" else None,
+        separated_by=reasons.separated_by(judged, standing)
+        if verdict == "conditional"
+        else None,
+        seeds_to_decide=seeds_to_decide(judged, standing)
+        if verdict == "inconclusive"
+        else None,
+        p=rules.headline_p(code, found, sides),
+    )
 
 
-def survivors(found: Sequence[Estimate], side: str) -> list[int]:
-    """Return which conditions hold (or fail) after Holm over all conditions.
+#: Answers as numbers, by name.
+CODES = {name: code for code, name in ANSWERS.items()}
 
-    Exact conditions carry no p-value and stay outside the correction.
+
+def _ruling(
+    verdict: str,
+    reason: str,
+    label: str | None = None,
+    separated_by: str | None = None,
+    seeds_to_decide: int | None = None,
+    p: float | None = None,
+) -> dict[str, Any]:
+    return {
+        "verdict": verdict,
+        "label": label,
+        "reason": reason,
+        "separated_by": separated_by,
+        "seeds_to_decide": seeds_to_decide,
+        "p": p,
+    }
+
+
+def side_p(found: Estimate, side: str) -> float:
+    """Return the p-value of a side: the larger of the t and the sign-flip test's.
+
+    NaN where there is no test.
     """
-    tested = [i for i, e in enumerate(found) if side_p(e, side) is not None]
-    adjusted = multiplicity.holm([side_p(found[i], side) or 0.0 for i in tested])
-    passes = {i for i, p in zip(tested, adjusted, strict=True) if p <= ALPHA}
-    exact = {i for i in range(len(found)) if i not in tested}
-    return sorted(i for i in passes | exact if found[i].answer == side)
-
-
-def side_p(found: Estimate, side: str) -> float | None:
-    """Return the p-value of a side: the larger of the t and the sign-flip test's."""
     both = (
         (found.p_holds, found.sign_flip_holds)
         if side == "holds"
         else (found.p_fails, found.sign_flip_fails)
     )
-    given = [p for p in both if p is not None]
-    return max(given, default=None)
-
-
-def headline_p(verdict: str, found: Sequence[Estimate]) -> float | None:
-    """Return the p-value that a verdict stands on; None for exact claims.
-
-    Supported and refuted: the largest over conditions (intersection-union).
-    Conditional: the larger of the smallest Holm-adjusted ones of the two sides.
-    """
-    if verdict in ("supported", "refuted"):
-        side = "holds" if verdict == "supported" else "fails"
-        given = [p for e in found if (p := side_p(e, side)) is not None]
-        return max(given, default=None)
-    if verdict == "conditional":
-        smallest = []
-        for side in ("holds", "fails"):
-            given = [p for e in found if (p := side_p(e, side)) is not None]
-            if given:
-                smallest.append(float(multiplicity.holm(given).min()))
-        return max(smallest, default=None)
-    return None
+    return max((p for p in both if p is not None), default=math.nan)
 
 
 def sublabel(judged: Sequence[Judged]) -> str | None:
     """Return how a refuted assertion fails.
 
-    ``reversed``: every effect lies, with its whole interval, on the other side of zero
-    than its region. ``too small``: every effect falls short of its region's edge, but
-    not all are reversed. None where a region contains zero (agreement), or a rate.
+    A region that does not reach beyond zero claims a direction: its own side of zero.
+    ``reversed``: every effect lies, with its whole interval, strictly on the other side
+    of zero. ``too small``: every effect falls short of the edge that is nearer to zero,
+    and not all are reversed. None where a region claims no direction (it has zero
+    inside, as agreement and equivalence have), where an effect lies beyond the farther
+    edge, and for exact deviations, which have no sign.
     """
-    sides = [direction(c.region) for c, _ in judged]
-    if 0 in sides or any(isinstance(c.effect, Rate) for c, _ in judged):
+    sides = [direction(criterion.region) for criterion, _ in judged]
+    if 0 in sides or any(faults.is_exact(criterion) for criterion, _ in judged):
         return None
-    pairs = list(zip(sides, (e for _, e in judged), strict=True))
-    if all((e.high < 0) if side > 0 else (e.low > 0) for side, e in pairs):
-        return "reversed"
-    short = [
-        (e.high < c.region.low) if side > 0 else (e.low > c.region.high)
+    # As if all regions lay above zero: the interval's upper end and the nearer edge.
+    turned = [
+        (e.high, c.region.low) if side > 0 else (-e.low, -c.region.high)
         for side, (c, e) in zip(sides, judged, strict=True)
     ]
-    return "too small" if all(short) else None
+    if all(high < 0 for high, _ in turned):
+        return "reversed"
+    return "too small" if all(high < edge for high, edge in turned) else None
 
 
 def direction(region: Region) -> int:
-    """Return the side of zero on which a region lies: 1, -1, or 0 if it contains it."""
-    return 1 if region.low > 0 else -1 if region.high < 0 else 0
+    """Return the side of zero on which a region lies: 1, -1; 0 if zero is inside it."""
+    return int(region.low >= 0) - int(region.high <= 0)
 
 
-def defects(
-    judged: Sequence[Judged],
-    studies: Iterable[Study],
-    profile: str,
-    variants: pd.DataFrame,
-) -> list[str]:
-    """Return in words what makes the conditions' arms unfit for a verdict."""
-    planned = {
-        s.name: len(plan.evaluation_seeds(s, PROFILES[profile])) for s in studies
-    }
-    found = []
-    for criterion, result in judged:
-        if result.answer != "missing" and len(result.seeds) < planned[criterion.study]:
-            found.append(
-                f"{criterion.scope}: {len(result.seeds)} seeds instead of"
-                f" {planned[criterion.study]}."
-            )
-        own = variants[
-            (variants["study"] == criterion.study)
-            & variants["variant"].isin(result.variants)
-        ]
-        for row in own.to_dict("records"):
-            lost = row["failed"] / max(row["ok"] + row["diverged"] + row["failed"], 1)
-            if lost > MOST_FAILED:
-                found.append(f"{row['variant']}: {lost:.0%} of the replicas failed.")
-            if row["tuning_flag"] in ("low edge", "high edge"):
-                found.append(
-                    f"{row['variant']}: the best learning rate lies on the"
-                    f" {row['tuning_flag']} of the grid."
-                )
-    return list(dict.fromkeys(found))
+def seeds_to_decide(judged: Sequence[Judged], standing: Sequence[str]) -> int | None:
+    """Return the seeds that would decide all open conditions; None if unknown.
 
-
-def broken_controls(studies: Iterable[Study], outcomes: pd.DataFrame) -> list[str]:
-    """Return in words which sanity checks of the studies do not hold."""
-    return [
-        f"The control {control.name} ({control.scope}) does not hold."
-        for study in studies
-        for control in study.controls
-        if estimate(control, study, outcomes).answer != "holds"
-    ]
-
-
-def is_exploratory(study: Study, profile: str, outcomes: pd.DataFrame) -> bool:
-    """Return whether a study was run with seeds beside the registered ones."""
-    own = outcomes[(outcomes["study"] == study.name) & outcomes["seed"].notna()]
-    registered = {*plan.evaluation_seeds(study, PROFILES[profile])}
-    return not {int(seed) for seed in own["seed"]} <= registered
-
-
-def separated_by(judged: Sequence[Judged]) -> str | None:
-    """Return the factors whose levels tell holding from failing conditions.
-
-    A factor separates when no level of it occurs on both sides.
+    Open are the undecided ones; if there are none, those that Holm's correction takes
+    away, at the smallest level that it may ask for. No seeds decide an exact condition
+    or replace an outcome that is missing.
     """
-    levels: dict[str, dict[str, set[str]]] = {"holds": {}, "fails": {}}
-    for criterion, found in judged:
-        for arm in selections(criterion):
-            for factor, level in arm if found.answer in levels else ():
-                levels[found.answer].setdefault(factor, set()).add(str(level))
-    common = [factor for factor in levels["holds"] if factor in levels["fails"]]
-    telling = [f for f in common if not levels["holds"][f] & levels["fails"][f]]
-    return ", ".join(telling) or None
+    undecided = [pair for pair in judged if pair[1].answer == "undecided"]
+    if undecided:
+        needed = [_seeds(*pair, ALPHA) for pair in undecided]
+    else:
+        needed = [
+            _seeds(criterion, found, ALPHA / len(judged))
+            for (criterion, found), kept in zip(judged, standing, strict=True)
+            if kept != found.answer
+        ]
+    return None if None in needed else max(n for n in needed if n is not None)
 
 
-def seeds_to_decide(judged: Sequence[Judged]) -> int | None:
-    """Return the seeds that would decide all undecided conditions; None if unknown."""
-    needed = []
-    for criterion, found in judged:
-        if found.answer != "undecided":
-            continue
-        if not found.standardized:
-            return None
-        spread = abs(found.value / found.standardized)
-        needed.append(power.seeds_to_decide(found.value, spread, criterion.region))
-    known = [n for n in needed if n is not None]
-    return max(known) if known and len(known) == len(needed) else None
-
-
-def explain(verdict: str, judged: Sequence[Judged]) -> str:
-    """Return one or two sentences that say from the numbers why a verdict fell."""
-    by_answer = {
-        answer: [pair for pair in judged if pair[1].answer == answer]
-        for answer in ("holds", "fails", "undecided")
-    }
-    number = len(judged)
-    if verdict == "supported":
-        head = "The condition holds" if number == 1 else f"All {number} conditions hold"
-        return f"{head}; closest to its edge: {closest(judged)}."
-    if verdict == "refuted":
-        head = "The condition fails" if number == 1 else f"All {number} conditions fail"
-        return f"{head}; closest to its edge: {closest(judged)}."
-    if verdict == "conditional":
-        parts = []
-        for answer, pairs in by_answer.items():
-            if pairs:
-                scopes = "; ".join(criterion.scope for criterion, _ in pairs)
-                word = {"holds": "Holds", "fails": "Fails", "undecided": "Undecided"}
-                parts.append(f"{word[answer]}: {scopes}.")
-        return " ".join(parts)
-    counts = ", ".join(
-        f"{len(pairs)} {answer}" for answer, pairs in by_answer.items() if pairs
-    )
-    open_ones = [
-        f"{criterion.scope} ({number_words(found)}"
-        + (f"; {found.note}" if found.note else "")
-        + ")"
-        for criterion, found in by_answer["undecided"]
-    ]
-    tail = f" Undecided: {'; '.join(open_ones)}." if open_ones else ""
-    return f"Of {number} conditions {counts}.{tail}"
-
-
-def closest(judged: Sequence[Judged]) -> str:
-    """Return the condition whose interval comes nearest to an edge of its region."""
-
-    def slack(pair: Judged) -> float:
-        criterion, e = pair
-        scale = (e.high - e.low) or abs(e.value) or 1.0
-        edges = (criterion.region.low, criterion.region.high)
-        ends = [abs(x - y) for x in (e.low, e.high) for y in edges if math.isfinite(y)]
-        return min(ends) / scale
-
-    criterion, found = min(judged, key=slack)
-    return f"{criterion.scope}, {number_words(found)} {criterion.unit}"
-
-
-def number_words(found: Estimate) -> str:
-    """Return an effect with its interval, to three digits."""
-    if found.low == found.high:
-        return f"{found.value:.3g}"
-    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+def _seeds(criterion: Criterion, found: Estimate, alpha: float) -> int | None:
+    effect, region = criterion.effect, criterion.region
+    if faults.is_exact(criterion) or len(found.values) < 2:
+        return None
+    if isinstance(effect, Rate):
+        return power.seeds_to_decide_rate(found.value, region, alpha)
+    values = np.array(found.values)
+    if isinstance(effect, RateDifference):
+        # Half a seed in each cell, or arms that agree would have no spread (Agresti &
+        # Min 2005, Statistics in Medicine 24, 729-740): two seeds, sum 0, squares 1.
+        values = np.concatenate([values, [0.5**0.5, -(0.5**0.5)]])
+    return power.seeds_to_decide(found.value, float(values.std(ddof=1)), region, alpha)
 
 
 def describe(criterion: Criterion, found: Estimate) -> dict[str, Any]:
@@ -405,7 +304,7 @@ def _finite(number: float) -> float | None:
 
 
 def correct(pages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Correct for the number of claims in a report.
+    """Correct for the number of verdicts in a report.
 
     Parameters
     ----------
@@ -415,38 +314,25 @@ def correct(pages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        The same, with Holm's p-value and Benjamini and Hochberg's q-value of every
-        assertion that has a p-value, over the documents' assertions and over the
-        corrected ones; `uncorrected_only` where the verdict's q is above the level.
+        The same, with Holm's p-value and Benjamini and Hochberg's q-value. Their family
+        is every assertion that has a p-value, whatever became of it: a family of the
+        decided ones would have been chosen by its p-values. `uncorrected_only` marks a
+        verdict whose q is above the level.
     """
-    judged = [
-        {
-            **page,
-            "claims": {
-                name: {
-                    role: dict(part) if isinstance(part, Mapping) else part
-                    for role, part in claim.items()
-                }
-                for name, claim in page["claims"].items()
-            },
-        }
-        for page in pages
+    judged = copy.deepcopy(list(pages))
+    family = [
+        made
+        for page in judged
+        for claim in page["claims"].values()
+        for role in ("document", "corrected")
+        if (made := claim[role]) and made["p"] is not None
     ]
-    for role in ("document", "corrected"):
-        family = [
-            made
-            for page in judged
-            for claim in page["claims"].values()
-            if (made := claim[role]) and made["p"] is not None
-        ]
-        p = [made["p"] for made in family]
-        adjusted = zip(
-            multiplicity.holm(p), multiplicity.benjamini_hochberg(p), strict=True
-        )
-        for made, (holm, q) in zip(family, adjusted, strict=True):
-            made |= {
-                "holm": float(holm),
-                "q": float(q),
-                "uncorrected_only": bool(q > ALPHA),
-            }
-    return judged
+    p = [made["p"] for made in family]
+    adjusted = multiplicity.holm(p), multiplicity.benjamini_hochberg(p)
+    for made, holm, q in zip(family, *adjusted, strict=True):
+        made |= {
+            "holm": float(holm),
+            "q": float(q),
+            "uncorrected_only": bool(q > ALPHA) and made["verdict"] != "inconclusive",
+        }
+    return [dict(page) for page in judged]

@@ -110,7 +110,9 @@ def test_supported_when_the_interval_lies_inside():
         (Region.below(-0.5), 1.0, "reversed"),
         (Region.below(-0.5), -0.2, "too small"),
         (Region.around(0, 0.5), 1.0, None),
-        (Region.above(0.0), -1.0, None),  # the region's edge is zero itself
+        (Region.above(0.0), -1.0, "reversed"),  # its edge is zero itself
+        (Region.below(0.5), 1.0, None),  # a region with zero inside has no direction
+        (Region(0.5, 2.0), 3.0, None),  # beyond the farther edge
     ],
 )
 def test_refuted_says_how(region, mean, label):
@@ -123,7 +125,7 @@ def test_inconclusive_names_the_seeds_that_would_decide():
     assert found["verdict"] == "inconclusive"
     assert found["criteria"][0]["answer"] == "undecided"
     assert found["seeds_to_decide"] > SEEDS
-    assert found["p"] is None
+    assert found["p"] == found["criteria"][0]["p_holds"] > ALPHA
 
 
 def test_reversing_the_claim_swaps_supported_and_refuted():

@@ -8,6 +8,7 @@ an exact sign-flip test must agree. All functions take many claims at once.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from dlclaims.claims import Region
 from dlclaims.statistics import intervals
 from dlclaims.statistics.intervals import ALPHA, Array, Bounds
 
+Answers = npt.NDArray[np.int64]
 HOLDS, UNDECIDED, FAILS = 1, 0, -1
 NAMES = {HOLDS: "holds", UNDECIDED: "undecided", FAILS: "fails"}
 
@@ -31,7 +33,20 @@ class Sides(NamedTuple):
     fails: Array
 
 
-def place(bounds: Bounds, region: Region) -> npt.NDArray[np.int64]:
+class Tested(NamedTuple):
+    """Answers (1 holds, 0 undecided, -1 fails) with both tests' p-values."""
+
+    found: Answers
+    t: Sides
+    flips: Sides
+
+    @property
+    def sides(self) -> Sides:
+        """The p-values of both tests together: the larger ones."""
+        return Sides(*map(np.maximum, self.t, self.flips))
+
+
+def place(bounds: Bounds, region: Region) -> Answers:
     """Return where intervals lie: inside (1), outside (-1) or across an edge (0)."""
     low, high = np.asarray(bounds.low), np.asarray(bounds.high)
     inside = (low >= region.low) & (high <= region.high)
@@ -39,26 +54,40 @@ def place(bounds: Bounds, region: Region) -> npt.NDArray[np.int64]:
     return np.where(inside, HOLDS, np.where(outside, FAILS, UNDECIDED))
 
 
-def paired(values: npt.ArrayLike, region: Region) -> npt.NDArray[np.int64]:
-    """Return the answers of paired effects.
+def paired(values: npt.ArrayLike, region: Region) -> Answers:
+    """Return the answers of paired effects: `paired_tests` without the tests.
 
     Parameters
     ----------
     values : array_like, shape (..., seeds)
-    region : Region
 
     Returns
     -------
     ndarray of int, shape (...)
-        1 holds, 0 undecided, -1 fails. Without any spread over seeds the interval is a
-        point and decides alone.
+    """
+    return paired_tests(values, region).found
+
+
+def paired_tests(values: npt.ArrayLike, region: Region) -> Tested:
+    """Return the answers of paired effects and the tests that they rest on.
+
+    Parameters
+    ----------
+    values : array_like, shape (..., seeds)
+
+    Returns
+    -------
+    Tested
+        Arrays of shape (...). The t interval answers and the sign-flip test must
+        agree; without spread over seeds the interval is a point and decides alone.
     """
     values = np.asarray(values, float)
-    found = place(intervals.student(values), region)
-    flips = sign_flip_sides(values, region)
-    agrees = np.where(found == HOLDS, flips.holds, flips.fails) <= ALPHA
+    place_of_interval = place(intervals.student(values), region)
+    t, flips = student_sides(values, region), sign_flip_sides(values, region)
+    agrees = np.where(place_of_interval == HOLDS, flips.holds, flips.fails) <= ALPHA
     is_point = np.ptp(values, axis=-1) == 0
-    return np.where(agrees | is_point, found, UNDECIDED)
+    found = np.where(agrees | is_point, place_of_interval, UNDECIDED)
+    return Tested(found, t, flips)
 
 
 def exact(deviation: float, region: Region) -> int:
@@ -98,21 +127,20 @@ def rate_difference_sides(first: Array, second: Array, region: Region) -> Sides:
     return _by_edge(test, region)
 
 
-def _sides(test, values: Array, region: Region) -> Sides:  # type: ignore[no-untyped-def]
+def _sides(
+    test: Callable[[Array, float], Array], values: Array, region: Region
+) -> Sides:
     return _by_edge(lambda sign, edge: test(sign * values, edge), region)
 
 
-def _by_edge(test, region: Region) -> Sides:  # type: ignore[no-untyped-def]
+def _by_edge(test: Callable[[int, float], Array | float], region: Region) -> Sides:
     """Combine ``test(sign, edge)``, the p-value of ``sign * effect <= edge``.
 
     Inside means beyond both edges, so the larger p-value counts; outside means beyond
     either, and the two cannot both be wrong: the smaller one counts.
     """
-    inner, outer = [], []
-    if math.isfinite(region.low):
-        inner.append(test(1, region.low))
-        outer.append(test(-1, -region.low))
-    if math.isfinite(region.high):
-        inner.append(test(-1, -region.high))
-        outer.append(test(1, region.high))
+    edges = [(1, region.low), (-1, -region.high)]
+    finite = [(sign, edge) for sign, edge in edges if math.isfinite(edge)]
+    inner = [np.asarray(test(sign, edge)) for sign, edge in finite]
+    outer = [np.asarray(test(-sign, -edge)) for sign, edge in finite]
     return Sides(np.max(inner, axis=0), np.min(outer, axis=0))

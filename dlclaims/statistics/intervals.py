@@ -93,20 +93,28 @@ def _sums(row: Array) -> Array:
     return sums
 
 
-def clopper_pearson(successes: int, n: int) -> Bounds:
-    """Return the exact interval of a rate (Clopper & Pearson 1934)."""
-    low = stats.beta.ppf(ALPHA, successes, n - successes + 1) if successes else 0.0
-    high = (
-        stats.beta.ppf(1 - ALPHA, successes + 1, n - successes)
-        if successes < n
-        else 1.0
-    )
-    return Bounds(float(low), float(high))
+def clopper_pearson(successes: npt.ArrayLike, n: int, alpha: float = ALPHA) -> Bounds:
+    """Return the exact interval of a rate (Clopper & Pearson 1934, Biometrika 26, 404).
+
+    Parameters
+    ----------
+    successes : array_like of int
+        Of `n` seeds; many at once.
+    alpha : float
+        Error rate of each side.
+    """
+    k = np.asarray(successes)
+    low = np.where(k > 0, stats.beta.ppf(alpha, np.maximum(k, 1), n - k + 1), 0.0)
+    high = np.where(k < n, stats.beta.isf(alpha, k + 1, np.maximum(n - k, 1)), 1.0)
+    return Bounds(low, high)
 
 
 def rate_p(successes: int, n: int, edge: float) -> float:
-    """Return the exact one-sided p-value of ``rate <= edge`` (binomial tail)."""
-    return float(stats.binom.sf(successes - 1, n, np.clip(edge, 0.0, 1.0)))
+    """Return the exact one-sided p-value of ``rate <= edge`` (binomial tail).
+
+    An edge below 0 is no rate: the p-value is 0.
+    """
+    return float(stats.binom.sf(successes - 1, n, min(edge, 1.0))) if edge >= 0 else 0.0
 
 
 def newcombe(

@@ -12,7 +12,9 @@ from dlclaims.claims import Criterion, Deviation, Gap, Quantity, Value
 from dlclaims.pages import Page, Study
 from dlclaims.plan import Cell, Profile, evaluation_seeds
 from dlclaims.statistics import intervals
-from dlclaims.statistics.effects import all_variants, reduce
+from dlclaims.statistics.effects import all_variants
+from dlclaims.statistics.intervals import Array
+from dlclaims.statistics.quantities import reduce
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +62,9 @@ def outcomes(
 ) -> pd.DataFrame:
     """Return one number for each replica and quantity that a criterion reads.
 
-    A diverged replica has its study's registered score; where the column has none,
-    its outcome is missing.
+    A diverged replica has its study's registered score: that of the column for a
+    `Value`, that of the quantity's label for a slope or a rank correlation. Where none
+    is registered, its outcome is missing.
 
     Parameters
     ----------
@@ -93,21 +96,24 @@ def outcomes(
 
 def _measured(study: Study, of: Quantity, rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["study", "variant", "seed"]
-    found = reduce(of, rows, keys).rename("value").reset_index()
     kept = [name for name in ("status", "learning_rate") if name in rows]
-    found = found.merge(rows[[*keys, *kept]].drop_duplicates(keys), on=keys)
+    values = reduce(of, rows, keys).rename("value")
+    replicas = rows[[*keys, *kept]].drop_duplicates(keys)
+    found = replicas.join(values, on=keys, how="right")
     if "status" in found:
-        score = dict(study.diverged).get(of.column, math.nan)
-        found.loc[found["status"] == "diverged", "value"] = score
+        name = of.column if isinstance(of, Value) else of.label
+        is_lost = found["status"] == "diverged"
+        found.loc[is_lost, "value"] = dict(study.diverged).get(name, math.nan)
     return found.assign(source="measured", outcome=of.label)
 
 
 def choose_rates(study: Study, tuned: pd.DataFrame) -> pd.DataFrame:
     """Choose the learning rate of every variant by its tuning seeds.
 
-    The best rate has the largest mean score over seeds. At the grid's edge it is
-    flagged where it beats its neighbour by more than the spread (standard deviation)
-    of the tuning seeds at the two rates: a better rate may lie outside.
+    The best rate has the largest mean score over seeds; of equal ones the lowest. At
+    the grid's edge it is flagged where it beats its neighbour by more than the spread
+    of the tuning seeds (the larger standard deviation of the two rates; a rate with a
+    replica below all others has none): a better rate may lie outside.
 
     Parameters
     ----------
@@ -134,21 +140,29 @@ def choose_rates(study: Study, tuned: pd.DataFrame) -> pd.DataFrame:
     scored = tuned.assign(score=tuned[tuning.choose].mask(is_lost, worst))
     rows = []
     for variant, own in scored.groupby("variant", sort=False):
-        scores = own.pivot_table(index="learning_rate", columns="seed", values="score")
-        scores = scores.sort_index()
-        means = scores.mean(axis=1).to_numpy()
-        best = int(np.argmax(means))
-        flag = ""
-        if means[best] < tuning.trains_above:
-            flag = "untrainable"
-        elif len(means) > 1 and best in (0, len(means) - 1):
-            neighbour = 1 if best == 0 else best - 1
-            pair = scores.to_numpy()[[best, neighbour]]
-            spread = pair.std(axis=1, ddof=1).max() if pair.shape[1] > 1 else 0.0
-            if means[best] - means[neighbour] > spread:
-                flag = "low edge" if best == 0 else "high edge"
+        scores = own.pivot(index="learning_rate", columns="seed", values="score")
+        scores = scores.fillna(worst)
+        flag, best = _best_rate(scores.to_numpy(), tuning.trains_above)
         rows.append((variant, float(scores.index[best]), flag))
     return pd.DataFrame(rows, columns=["variant", "learning_rate", "tuning_flag"])
+
+
+def _best_rate(scores: Array, trains_above: float) -> tuple[str, int]:
+    """Return the flag and the place of the best rate; `scores` is (rates, seeds)."""
+    means = scores.mean(axis=1)
+    best, last = int(np.argmax(means)), len(means) - 1
+    if means[best] < trains_above:
+        return "untrainable", best
+    if best not in (0, last) or not last:
+        return "", best
+    neighbour = 1 if best == 0 else last - 1
+    pair = scores[[best, neighbour]]
+    spreads = pair[np.isfinite(pair).all(axis=1)].std(
+        axis=1, ddof=int(pair.shape[1] > 1)
+    )
+    if means[best] - means[neighbour] <= spreads.max():
+        return "", best
+    return ("low edge" if best == 0 else "high edge"), best
 
 
 def variants(
@@ -162,7 +176,8 @@ def variants(
     """Return one row for each variant: its factors, its replicas, its cost.
 
     ``seeds`` is the number that the profile plans, ``failed`` the replicas that the
-    machinery lost; ``seconds`` covers tuning and evaluation.
+    machinery lost: all of them where it lost the tuning; ``seconds`` covers tuning and
+    evaluation.
     """
     import pandas as pd
 
@@ -186,7 +201,7 @@ def variants(
                 "seeds": planned,
                 "ok": status.count("ok"),
                 "diverged": status.count("diverged"),
-                "failed": _failed(failures, study, variant.name),
+                "failed": _failed(failures, study, variant.name, planned),
                 "tuning_flag": "",
                 "seconds": spent.get(variant.name, math.nan),
             }
@@ -214,13 +229,15 @@ def _status(replicas: pd.DataFrame | None) -> list[str]:
     return list(replicas["status"]) if "status" in replicas else ["ok"] * len(replicas)
 
 
-def _failed(failures: Iterable[Lost], study: Study, variant: str) -> int:
-    lost = (failure.cell for failure in failures)
-    return sum(
-        len(cell.seeds)
-        for cell in lost
-        if cell.study == study.name and cell.variant.name == variant
-    )
+def _failed(failures: Iterable[Lost], study: Study, variant: str, planned: int) -> int:
+    lost = [
+        failure.cell
+        for failure in failures
+        if failure.cell.study == study.name and failure.cell.variant.name == variant
+    ]
+    if any(cell.stage == "tuning" for cell in lost):
+        return planned
+    return sum(len(cell.seeds) for cell in lost)
 
 
 def theory(page: Page, outcomes: pd.DataFrame) -> pd.DataFrame:

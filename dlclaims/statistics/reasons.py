@@ -1,0 +1,169 @@
+"""Why a verdict fell, in words from the numbers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dlclaims.claims import Criterion, Region, Value, levels
+from dlclaims.pages import selections
+from dlclaims.statistics.effects import Estimate
+
+#: A condition and what became of it.
+Judged = tuple[Criterion, Estimate]
+
+VERBS = {
+    "holds": ("holds", "hold"),
+    "fails": ("fails", "fail"),
+    "undecided": ("is undecided", "are undecided"),
+}
+
+
+WORDS = {"holds": "Holds", "fails": "Fails", "undecided": "Undecided"}
+
+
+def explain(verdict: str, judged: Sequence[Judged], standing: Sequence[str]) -> str:
+    """Return one or two sentences that say why a verdict fell.
+
+    Parameters
+    ----------
+    verdict : str
+    judged : sequence of Judged
+    standing : sequence of str
+        The conditions' answers after Holm's correction.
+    """
+    answer = {"supported": "holds", "refuted": "fails"}.get(verdict)
+    if answer:
+        one, many = VERBS[answer]
+        if len(judged) == 1:
+            return f"The condition {one}: {effect(*judged[0])}."
+        head = "Both" if len(judged) == 2 else f"All {len(judged)}"
+        scope = judged[closest(judged)][0].scope
+        told = effect(*judged[closest(judged)])
+        return f"{head} conditions {many}; nearest to an edge: {scope}, {told}."
+    if verdict == "conditional":
+        return " ".join(
+            f"{word}: {'; '.join(c.scope for c, _ in pairs)}{span(pairs)}."
+            for answer, word in WORDS.items()
+            if (pairs := _standing(judged, standing, answer))
+        )
+    open_ones = [pair for pair in judged if pair[1].answer == "undecided"]
+    if len(judged) == 1:
+        return f"The condition is undecided: {effect(*judged[0])}."
+    told = f"Of {len(judged)} conditions {tally(e.answer for _, e in judged)}"
+    if not open_ones:
+        return f"{told}, but not after Holm's correction for their number."
+    details = "; ".join(f"{c.scope} ({effect(c, e)})" for c, e in open_ones)
+    return f"{told}. Undecided: {details}."
+
+
+def _standing(
+    judged: Sequence[Judged], standing: Sequence[str], answer: str
+) -> list[Judged]:
+    return [p for p, kept in zip(judged, standing, strict=True) if kept == answer]
+
+
+def span(judged: Sequence[Judged]) -> str:
+    """Return `` (0.1 to 0.3 points)``: the smallest and largest effect of each unit."""
+    by_unit: dict[str, list[float]] = {}
+    for criterion, found in judged:
+        if not math.isnan(found.value):
+            by_unit.setdefault(criterion.unit, []).append(found.value)
+    spans = ((f"{min(v):.3g}", f"{max(v):.3g}", unit) for unit, v in by_unit.items())
+    told = [
+        f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+        for low, high, unit in spans
+    ]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def tally(answers: Iterable[str]) -> str:
+    """Return ``5 hold and 1 is undecided``."""
+    given = list(answers)
+    parts = [
+        f"{number} {VERBS[answer][number > 1]}"
+        for answer in VERBS
+        if (number := given.count(answer))
+    ]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+
+
+def effect(criterion: Criterion, found: Estimate) -> str:
+    """Return an effect with its interval and its region, to three digits."""
+    if math.isnan(found.value):
+        return found.note
+    interval = (
+        "" if found.low == found.high else f" [{found.low:.3g}, {found.high:.3g}]"
+    )
+    told = f"{found.value:.3g}{interval} {criterion.unit}, the region is "
+    note = f"; {found.note}" if found.note else ""
+    return told + region(criterion.region) + note
+
+
+def region(where: Region) -> str:
+    """Return ``at least 0.5``, ``at most 0.5`` or ``-0.5 to 0.5``."""
+    if math.isinf(where.high):
+        return f"at least {where.low:.3g}"
+    if math.isinf(where.low):
+        return f"at most {where.high:.3g}"
+    return f"{where.low:.3g} to {where.high:.3g}"
+
+
+def closest(judged: Sequence[Judged]) -> int:
+    """Return which condition's interval comes nearest to an edge of its region.
+
+    In widths of the interval; a point, which has none, in sizes of the effect.
+    """
+
+    def slack(number: int) -> float:
+        criterion, found = judged[number]
+        width = (found.high - found.low) or abs(found.value) or 1.0
+        edges = (criterion.region.low, criterion.region.high)
+        return min(
+            abs(end - edge) / width
+            for end in (found.low, found.high)
+            for edge in edges
+            if math.isfinite(edge)
+        )
+
+    return min(range(len(judged)), key=slack)
+
+
+def separated_by(judged: Sequence[Judged], standing: Sequence[str]) -> str | None:
+    """Return what tells the conditions that hold from those that fail.
+
+    All factors whose levels never occur on both sides; without such a factor, the first
+    of the smallest combinations of factors of which this is true. The study and the
+    place of the quantity (a layer) count as factors; the study only when no other does.
+    """
+    sides = [
+        [p for c, _ in _standing(judged, standing, answer) for p in places(c)]
+        for answer in ("holds", "fails")
+    ]
+    every = [place for side in sides for place in side]
+    shared = [f for f in every[0] if all(f in place for place in every)]
+    shared.remove("study")
+    for size in range(1, len(shared) + 1):
+        telling = [
+            chosen
+            for chosen in itertools.combinations(shared, size)
+            if not {tuple(p[f] for f in chosen) for p in sides[0]}
+            & {tuple(p[f] for f in chosen) for p in sides[1]}
+        ]
+        if size == 1 and telling:
+            return ", ".join(factor for (factor,) in telling)
+        if telling:
+            return " and ".join(telling[0])
+    by_study = [{place["study"] for place in side} for side in sides]
+    return None if by_study[0] & by_study[1] else "study"
+
+
+def places(criterion: Criterion) -> list[dict[str, Any]]:
+    """Return the study, the factors' levels and the quantity's place of each arm."""
+    of = criterion.effect.of
+    at = dict(levels(of.at)) if isinstance(of, Value) else {}
+    return [
+        {**dict(arm), **at, "study": criterion.study} for arm in selections(criterion)
+    ]
