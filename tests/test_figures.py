@@ -2,7 +2,10 @@
 
 import hashlib
 import math
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -226,3 +229,39 @@ def test_every_reference_in_an_svg_finds_its_element(tmp_path: Path) -> None:
     wanted = {a or b for a, b in re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', text)}
     assert len(ids) == len(set(ids))
     assert wanted == set(ids) - {"background"}
+
+
+DRAWING = """
+import sys
+import pandas as pd
+from pathlib import Path
+from dlclaims import figures
+from dlclaims.pages import Figure
+
+def draw(table, ax):
+    figures.profile(table, ax, x="layer", y="value", hue="arm")
+
+rows = [
+    ("measured", arm, seed, layer, layer * rate + seed)
+    for arm, rate in (("a", 1.0), ("b", 2.0))
+    for seed in range(4)
+    for layer in range(1, 9)
+]
+table = pd.DataFrame(rows, columns=["source", "arm", "seed", "layer", "value"])
+table["variant"] = table["arm"]
+figures.save(Figure("f", "s", "T", draw, "R"), table, Path(sys.argv[1]))
+"""
+
+
+def test_a_picture_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    written = set()
+    for seed in ("1", "2", "3"):
+        folder = tmp_path / seed
+        folder.mkdir()
+        subprocess.run(
+            [sys.executable, "-c", DRAWING, str(folder)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+        )
+        written.add((folder / "f.svg").read_bytes())
+    assert len(written) == 1

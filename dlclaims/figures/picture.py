@@ -145,7 +145,7 @@ def _short(numbers: str) -> str:
 def _share(group: ElementTree.Element) -> None:
     marks = [child for child in group if child.tag == "use"]
     if len(marks) > 1 and len(marks) == len(group):
-        for name in set(marks[0].attrib) - {"x", "y", "transform", "id"}:
+        for name in sorted({*marks[0].attrib} - {"x", "y", "transform", "id"}):
             values = {mark.get(name) for mark in marks}
             if len(values) == 1 and name != "href":
                 group.set(name, values.pop() or "")
