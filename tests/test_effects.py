@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from dlclaims.claims import (
     Trend,
     Value,
 )
+from dlclaims.errors import PageError
 from dlclaims.pages import Card, Page, Study, Tuning, grid, tidy
 from dlclaims.plan import PROFILES, Cell
 from dlclaims.statistics import intervals
@@ -192,6 +194,77 @@ def test_an_arm_is_missing_where_it_was_not_planned_and_undecided_where_it_was_l
             criterion(effect), own.studies[0], outcomes, variants
         )
         assert found.answer == answer
+
+
+def test_all_arms_use_the_seeds_that_all_have():
+    rows = measured({1: scores()[1], 4: scores()[4]})
+    lost = ((rows["depth"] == 1) & (rows["seed"] == 0)) | (
+        (rows["depth"] == 4) & (rows["seed"] == 5)
+    )
+    effect = Difference(SCORE, {"depth": 4}, minus={"depth": 1})
+    found = judge(effect, rows[~lost])
+    kept = [seed for seed in SEEDS if seed not in (0, 5)]
+    assert found.seeds == tuple(kept)
+    np.testing.assert_array_equal(found.values, (scores()[4] - scores()[1])[kept])
+
+
+@pytest.mark.parametrize(
+    ("effect", "predicted"),
+    [
+        (Mean(SCORE, {"depth": 4}), 8.0),
+        (Gap(SCORE, {"depth": 4}), 8.0),  # what the quantity should be
+        (Difference(SCORE, {"depth": 4}, minus={"depth": 1}), 6.0),
+        (LogRatio(SCORE, {"depth": 4}, over={"depth": 1}), math.log(4)),
+        (Trend(SCORE, along="depth", where={}), 0.5),
+        (Mean(Value("score", at={}), {"depth": 2}), 9.0),
+    ],
+)
+def test_theory_predicts_the_effect_itself(effect, predicted):
+    found = estimate(effect, scores(), {1: 2.0, 2: 9.0, 4: 8.0})
+    assert found.predicted == pytest.approx(predicted)
+
+
+def test_theory_of_one_arm_predicts_no_contrast():
+    effect = Difference(SCORE, {"depth": 4}, minus={"depth": 1})
+    assert estimate(effect, scores(), {4: 8.0}).predicted is None
+    assert estimate(effect, scores()).predicted is None
+    ratio = LogRatio(SCORE, {"depth": 4}, over={"depth": 1})
+    assert estimate(ratio, {1: scores()[4], 4: scores()[4]}, {1: 0.0, 4: 1.0}).n == 16
+
+
+def test_a_gap_without_theory_is_undecided():
+    found = estimate(Gap(SCORE, {"depth": 2}), scores(), {4: 5.0})
+    assert (found.answer, found.note) == ("undecided", "theory predicts nothing here")
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [Rate(SCORE, {"depth": 1}), RateDifference(SCORE, {"depth": 1}, {"depth": 2})],
+)
+def test_a_success_is_0_or_1(effect):
+    values = {1: np.ones(16), 2: np.zeros(16)}
+    assert estimate(effect, values).n == 16
+    values[1][3] = 0.5
+    with pytest.raises(PageError, match=r"0 or 1 in score.*\n.*0\.5, 1"):
+        estimate(effect, values)
+
+
+def test_levels_of_a_trend_must_differ():
+    trend = Trend(SCORE, along="depth", where={})
+    both = page(trend)
+    two = replace(both.studies[0], standard=grid(depth=DEPTHS, data=("a", "b")))
+    table = pd.DataFrame({"study": "study", "variant": [v.name for v in two.standard]})
+    with pytest.raises(PageError, match="one variant for each level of depth"):
+        statistics.estimate(
+            criterion(trend), two, statistics.outcomes(both, {}, {}), table
+        )
+
+
+def test_no_spread_is_said():
+    found = estimate(Mean(SCORE, {"depth": 1}), {1: np.full(16, 0.1)})
+    assert (found.value, found.low, found.high) == (0.1, 0.1, 0.1)
+    assert "no spread" in found.note
+    assert found.standardized is None
 
 
 def test_five_seeds_can_never_decide():

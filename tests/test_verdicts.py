@@ -16,12 +16,13 @@ from dlclaims.claims import (
     Difference,
     Mean,
     Rate,
+    RateDifference,
     Region,
     Value,
 )
 from dlclaims.pages import Card, Page, Study, Tuning, grid
 from dlclaims.plan import PROFILES
-from dlclaims.statistics import multiplicity
+from dlclaims.statistics import multiplicity, power, rules
 from dlclaims.statistics import tables as made
 from dlclaims.statistics.intervals import ALPHA
 
@@ -276,6 +277,20 @@ def test_more_than_a_fifth_failed_makes_inconclusive(failed, verdict):
     assert found["verdict"] == verdict  # 4 of 20 are a fifth, 5 of 21 are more
 
 
+def test_an_arm_that_the_machinery_lost_makes_inconclusive():
+    own = page([criterion("a", Region.above(0.5)), criterion("b", Region.above(0.5))])
+
+    def lose(outcomes, variants):
+        variants.loc[variants["variant"] == "b", "failed"] = 16
+
+    found = judge(own, {"a": around(1.0)}, change=lose)
+    assert found["verdict"] == "inconclusive"
+    assert "arm b: 0 seeds instead of 16." in found["reason"]
+    assert "b: 100% of the replicas failed." in found["reason"]
+    assert found["criteria"][1]["note"] == "no seed has an outcome in every arm"
+    assert found["seeds_to_decide"] is None
+
+
 def test_fewer_seeds_than_planned_make_inconclusive():
     found = judge(page([criterion("a", Region.above(0.5))]), {"a": around(1, n=15)})
     assert found["verdict"] == "inconclusive"
@@ -286,6 +301,34 @@ def test_more_seeds_than_planned_are_exploratory():
     own = page([criterion("a", Region.above(0.5))])
     found = [judge(own, {"a": around(1, n=n)}) for n in (16, 17)]
     assert [f["exploratory"] for f in found] == [False, True]
+
+
+def test_other_seeds_than_registered_are_exploratory():
+    def later(outcomes, variants):
+        outcomes["seed"] += 16
+
+    found = one(Region.above(0.5), 1.0, change=later)
+    assert (found["verdict"], found["exploratory"]) == ("supported", True)
+
+
+def test_a_control_outside_the_grid_makes_inconclusive():
+    control = criterion("c", Region.above(0.5), name="works")
+    own = page([criterion("a", Region.above(0.5))], controls=(control,))
+    found = judge(own, {"a": around(1, n=8)}, profile="quick")
+    assert found["verdict"] == "inconclusive"
+    assert "works (arm c) was not measured" in found["reason"]
+
+
+def test_smoke_checks_exact_controls_only():
+    exact = criterion("a", Region.below(1e-6), Deviation(Value("score"), {"arm": "a"}))
+    rough = criterion("b", Region.above(0.5), name="rough")
+    scores = {"a": np.zeros(3), "b": np.zeros(3)}
+    own = page([exact], controls=(rough,), sampling="exact")
+    assert judge(own, scores, "smoke")["verdict"] == "supported"
+    assert judge(own, scores, "standard")["verdict"] == "inconclusive"
+    broken = criterion("b", Region.below(1e-6), Deviation(Value("score"), {"arm": "b"}))
+    own = page([exact], controls=(broken,), sampling="exact")
+    assert judge(own, scores | {"b": np.ones(3)}, "smoke")["verdict"] == "inconclusive"
 
 
 def test_a_broken_control_makes_inconclusive():
@@ -349,6 +392,49 @@ def test_success_rates_need_many_seeds():
     assert judge(own, {"a": np.ones(64)})["verdict"] == "supported"
 
 
+def test_seeds_that_would_decide_a_success_rate():
+    effect = Rate(Value("score"), {"arm": "a"})
+    own = page([criterion("a", Region.above(0.8), effect)], ("success",))
+    assert judge(own, {"a": np.ones(16)})["seeds_to_decide"] == 17
+    own = page([criterion("a", Region.above(1.0), effect)], ("success",))
+    assert judge(own, {"a": np.ones(16)})["seeds_to_decide"] is None  # on the edge
+
+
+def test_seeds_that_would_decide_a_difference_of_rates():
+    effect = RateDifference(Value("score"), {"arm": "a"}, {"arm": "b"})
+    own = page([criterion("a", Region.around(0, 0.1), effect)], ("success",))
+    same = judge(own, {"a": np.ones(16), "b": np.ones(16)})  # no spread at all
+    assert same["verdict"] == "inconclusive"
+    assert same["seeds_to_decide"] > SEEDS
+    wider = page([criterion("a", Region.around(0, 0.15), effect)], ("success",))
+    found = judge(wider, {"a": np.ones(16), "b": np.ones(16)})
+    assert SEEDS < found["seeds_to_decide"] < same["seeds_to_decide"]
+
+
+def test_seeds_that_would_decide_in_spite_of_holm():
+    weak = 0.5 + 2.3 * 0.1 / math.sqrt(SEEDS)
+    found = three((weak, weak, 0.0))
+    assert found["verdict"] == "inconclusive"
+    assert "Holm" in found["reason"]
+    one_alone = power.seeds_to_decide(weak, 0.1, Region.above(0.5))
+    assert found["seeds_to_decide"] > one_alone > SEEDS
+
+
+def test_an_exact_condition_between_the_bounds_is_not_decided_by_seeds():
+    found = judge(exact_page(), {"a": [0.0, 1e-5, 0.0]})
+    assert (found["verdict"], found["seeds_to_decide"]) == ("inconclusive", None)
+
+
+@given(st.data())
+def test_one_claim_is_judged_as_the_simulation_judges_thousands(data):
+    whole = st.lists(st.integers(-4, 8), min_size=SEEDS, max_size=SEEDS)
+    values = np.array([data.draw(whole) for _ in LEVELS], float)
+    region = Region.above(0.5)
+    own = page([criterion(level, region) for level in LEVELS])
+    found = judge(own, dict(zip(LEVELS, values, strict=True)))
+    assert found["verdict"] == rules.NAMES[int(rules.paired(values, region))]
+
+
 def test_judging_from_csv_is_the_same(tmp_path):
     own = page([criterion("a", Region.above(0.5)), criterion("b", Region.above(0.5))])
     outcomes, variants = tables(own, {"a": around(1 / 3 + 1), "b": around(0.1)})
@@ -394,6 +480,19 @@ def test_a_verdict_that_needs_the_uncorrected_level_is_marked():
         judged = verdicts.correct([claims_with([0.02] + [0.9] * others)])
         first = judged[0]["claims"]["c0"]["document"]
         assert first["uncorrected_only"] == is_marked  # q is 0.02, then 0.04
+
+
+def test_what_was_not_decided_counts_in_the_family_and_is_not_marked():
+    pages = [claims_with([0.01, 0.2])]
+    pages[0]["claims"]["c1"]["document"]["verdict"] = "inconclusive"
+    pages[0]["claims"]["c0"]["corrected"] = {"p": 0.012, "verdict": "refuted"}
+    judged = verdicts.correct(pages)[0]["claims"]
+    documents = [judged[name]["document"] for name in ("c0", "c1")]
+    family = [documents[0], judged["c0"]["corrected"], documents[1]]
+    assert [made["holm"] for made in family] == pytest.approx([0.03, 0.03, 0.2])
+    assert [made["q"] for made in family] == pytest.approx([0.018, 0.018, 0.2])
+    assert [made["uncorrected_only"] for made in family] == [False] * 3
+    assert "holm" not in pages[0]["claims"]["c0"]["document"]  # a new list
 
 
 RANK = {"refuted": 0, "inconclusive": 1, "supported": 2}
