@@ -259,6 +259,13 @@ def test_newcombe_of_equal_arms_corrects_their_correlation_for_continuity():
     )
 
 
+def test_newcombe_of_a_published_table():
+    # Cavo et al. 2012 in Fagerland, Lydersen & Laake 2017, Statistical Analysis of
+    # Contingency Tables, ch. 8, as printed by their R package contingencytables.
+    found = intervals.newcombe(*paired_rates(59, 6, 16, 80))
+    assert [round(end, 4) for end in found] == [-0.1186, -0.0046]
+
+
 @given(pairs=PAIRS)
 def test_newcombe_is_antisymmetric_and_inside_minus_one_and_one(pairs):
     first, second = np.transpose(pairs)
@@ -473,3 +480,37 @@ def test_the_promised_seeds_have_the_power_of_the_t_test(spread):
     quantile = stats.t.ppf(1 - ALPHA, n - 1)
     chance = stats.nct.sf(quantile, n - 1, math.sqrt(n) / spread)
     assert chance == pytest.approx(power.POWER, abs=0.02)
+
+
+def test_equivalence_needs_both_edges_to_be_cleared():
+    region = Region.around(0.0, 0.5)
+    n = power.seeds_to_decide(0.0, 1.0, region)
+    assert n is not None
+    low, high = intervals.student(draw(20_000, n, seed=6))
+    found = answers.place(Bounds(low, high), region)
+    assert (found == HOLDS).mean() == pytest.approx(power.POWER, abs=0.015)
+    assert n > power.seeds_to_decide(0.0, 1.0, Region.above(-0.5))
+
+
+@pytest.mark.parametrize(("n", "rate"), [(16, 1.0), (40, 0.95), (107, 0.9), (64, 0.5)])
+def test_the_power_of_a_rate_adds_the_counts_that_decide(n, rate):
+    exact = (proportion.proportion_confint(k, n, method="beta") for k in range(n + 1))
+    decides = [
+        low >= 0.8 if rate > 0.8 else high < 0.8 for low, high in map(tuple, exact)
+    ]
+    expected = stats.binom.pmf(range(n + 1), n, rate) @ np.array(decides)
+    found = power.rate_chance(rate, Region.above(0.8), n)
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_more_seeds_have_more_power():
+    chances = [power.chance(0.2, 1.0, Region.above(0.0), n) for n in range(6, 300)]
+    assert chances == sorted(chances)
+    assert power.chance(0.2, 0.0, Region.above(0.0), 6) == 1
+    assert power.chance(0.0, 0.0, Region.above(0.0), 6) == 0  # on the edge
+
+
+def test_an_edge_below_every_rate_is_always_cleared():
+    for successes in (0, 3, 16):
+        found = answers.rate_sides(successes, 16, Region(-0.1, 0.3))
+        assert found.holds == answers.rate_sides(successes, 16, Region.below(0.3)).holds
