@@ -6,7 +6,7 @@ pre-activations of a layer are Gaussian. Their variance q follows the length map
 to the input (Schoenholz et al. 2017), and the correlation of two inputs follows its own
 map. At finite depth q is still on its way to its fixed point, so the recursion stands
 here beside the fixed point: at the critical point of tanh q falls only as 1/layer, and
-the fixed point alone is wrong by 5 % a layer at depth 20.
+the fixed point alone is wrong at every finite depth.
 
 Everywhere `scale` is fan_in times the variance of a weight, as in Keras'
 `VarianceScaling`, `activation` is a name in `gaussian.ACTIVATIONS`, layers are the

@@ -8,8 +8,8 @@ transposed weights and by the slopes of the activation. In wide layers its mean 
 changes by χ = σ_w² E[φ′(z)²], where σ_w² is the number of inputs times the
 variance of a weight and z is normal with a variance q that follows its own recursion.
 Gradients vanish where χ < 1 and explode where χ > 1, whatever the activation. The
-prediction drawn here is the recursion at the layer's own q, not its fixed point: at the
-critical point of tanh the two differ by five per cent a layer.
+prediction drawn here is the recursion at the layer's own q, not its fixed point: where
+χ is 1 for tanh, q falls only as 1/layer, and the two differ at every depth in the grid.
 
 **Design.** *Propagation*: gradients at the pre-activations of untrained networks, for
 every activation, initialisation, width and depth, against the recursion.
