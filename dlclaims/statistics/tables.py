@@ -151,7 +151,7 @@ def _best_rate(scores: Array, trains_above: float) -> tuple[str, int]:
     """Return the flag and the place of the best rate; `scores` is (rates, seeds)."""
     means = scores.mean(axis=1)
     best, last = int(np.argmax(means)), len(means) - 1
-    if means[best] < trains_above:
+    if means[best] < trains_above or means[best] == -math.inf:
         return "untrainable", best
     if best not in (0, last) or not last:
         return "", best
