@@ -275,6 +275,204 @@ def test_five_seeds_can_never_decide():
     assert found.note == "the t interval and the sign-flip test disagree"
 
 
+FOUR_MINUS_ONE = Difference(SCORE, {"depth": 4}, minus={"depth": 1})
+EVERY_KIND = (
+    Mean(SCORE, {"depth": 2}),
+    FOUR_MINUS_ONE,
+    LogRatio(SCORE, {"depth": 4}, over={"depth": 2}),
+    Gap(SCORE, {"depth": 2}),
+    Trend(SCORE, along="depth", where={}),
+    Rate(SCORE, {"depth": 2}),
+    RateDifference(SCORE, {"depth": 2}, minus={"depth": 1}),
+    Deviation(SCORE, {"depth": 2}),
+)
+any_kind = pytest.mark.parametrize("effect", EVERY_KIND, ids=lambda e: e.kind)
+
+
+def fitting(effect):
+    """Scores that an effect can be estimated from: 0 or 1 for success rates."""
+    found = {depth: np.abs(value) for depth, value in scores().items()}
+    if isinstance(effect, Rate | RateDifference):
+        return {depth: (value % 1 < 0.5) * 1.0 for depth, value in found.items()}
+    return found
+
+
+@any_kind
+def test_the_order_of_rows_changes_no_estimate(effect):
+    rows = measured(fitting(effect))
+    found = judge(effect, rows, theory={2: 5.0})
+    mixed = judge(effect, rows.sample(frac=1, random_state=1), theory={2: 5.0})
+    assert found == mixed
+
+
+@any_kind
+def test_an_estimate_from_files_is_the_estimate(effect, tmp_path):
+    own = page(effect)
+    rows = measured({d: v / 3 for d, v in fitting(effect).items()})
+    if isinstance(effect, Rate | RateDifference):
+        rows = measured(fitting(effect))
+    outcomes = statistics.outcomes(own, {"study": rows}, {"study": predicted({2: 0.1})})
+    made = [outcomes, variants_of(own, rows)]
+    read = []
+    for name, table in zip(("outcomes", "variants"), made, strict=True):
+        results.write_table(tmp_path / name, table)
+        read.append(results.read_table(tmp_path / name))
+    found, again = (
+        statistics.estimate(criterion(effect), own.studies[0], *tables)
+        for tables in (made, read)
+    )
+    assert found.n > 0
+    assert found == again
+
+
+@any_kind
+def test_a_seed_that_stands_twice_is_refused(effect):
+    own = page(effect)
+    rows = measured(fitting(effect))
+    outcomes = statistics.outcomes(own, {"study": rows}, {"study": predicted({2: 5.0})})
+    own_rows = outcomes[(outcomes["variant"] == "2") & (outcomes["seed"] == 7)]
+    if effect is FOUR_MINUS_ONE:
+        own_rows = own_rows.assign(variant="1")
+    twice = pd.concat([outcomes, own_rows])
+    with pytest.raises(ValueError, match=r"more than once: \[7\]"):
+        statistics.estimate(
+            criterion(effect), own.studies[0], twice, variants_of(own, rows)
+        )
+
+
+@any_kind
+@pytest.mark.parametrize(
+    ("seeds", "words"), [([3], "1 replica has"), ([3, 5], "2 replicas have")]
+)
+def test_a_missing_outcome_leaves_an_effect_undecided(effect, seeds, words):
+    rows = measured(fitting(effect))
+    depth = 4 if effect is FOUR_MINUS_ONE else 2
+    is_lost = (rows["depth"] == depth) & rows["seed"].isin(seeds)
+    rows["score"] = rows["score"].mask(is_lost)
+    found = judge(effect, rows, theory={2: 5.0})
+    assert found.answer == "undecided"
+    assert found.note == f"{words} no outcome and no registered score"
+    assert math.isnan(found.value)
+    assert (found.n, found.seeds, found.values) == (0, (), ())
+
+
+@pytest.mark.parametrize(("level", "answer"), [(2.0, "holds"), (-2.0, "fails")])
+def test_without_spread_a_mean_is_a_point_and_says_so(level, answer):
+    found = estimate(Mean(SCORE, {"depth": 2}), {2: np.full(16, level)})
+    assert (found.value, found.low, found.high) == (level, level, level)
+    assert found.note == "no spread over seeds: the interval is a point"
+    assert (found.answer, found.standardized) == (answer, None)
+
+
+def test_one_seed_decides_nothing():
+    rows = measured(scores())
+    found = judge(Mean(SCORE, {"depth": 4}), rows[rows["seed"] == 0])
+    assert (found.low, found.high) == (-math.inf, math.inf)
+    assert (found.answer, found.n) == ("undecided", 1)
+
+
+@pytest.mark.parametrize(("n", "answer"), [(5, "undecided"), (6, "holds")])
+def test_the_smallest_sign_flip_p_of_n_seeds_is_two_to_the_minus_n(n, answer):
+    rows = measured({1: 1 + np.arange(16) / 100})
+    found = judge(Mean(SCORE, {"depth": 1}), rows[rows["seed"] < n])
+    assert found.p_holds < 0.001
+    assert found.sign_flip_holds == 2.0**-n
+    assert found.answer == answer
+
+
+def test_an_interval_across_the_edge_is_undecided_without_a_note():
+    found = estimate(Mean(SCORE, {"depth": 1}), {1: np.linspace(-1, 1, 16)})
+    assert (found.answer, found.note) == ("undecided", "")
+
+
+def test_an_effect_beyond_the_region_fails():
+    found = judge(Mean(SCORE, {"depth": 4}), measured(scores()), Region.below(1.0))
+    assert found.answer == "fails"
+    assert found.p_fails < 0.025 < 0.975 < found.p_holds
+    assert (found.sign_flip_fails, found.sign_flip_holds) == (2.0**-16, 1.0)
+
+
+def test_swapped_arms_negate_a_log_ratio_and_a_difference_of_rates():
+    arms = {"depth": 4}, {"depth": 2}
+    positive = fitting(FOUR_MINUS_ONE)
+    forth = estimate(LogRatio(SCORE, arms[0], over=arms[1]), positive)
+    back = estimate(LogRatio(SCORE, arms[1], over=arms[0]), positive)
+    np.testing.assert_allclose(
+        [back.value, back.low, back.high], [-forth.value, -forth.high, -forth.low]
+    )
+    success = {4: np.arange(16) < 11.0, 2: np.arange(16) % 3 < 1.0}
+    success = {depth: value * 1.0 for depth, value in success.items()}
+    forth = estimate(RateDifference(SCORE, arms[0], minus=arms[1]), success)
+    back = estimate(RateDifference(SCORE, arms[1], minus=arms[0]), success)
+    np.testing.assert_allclose(
+        [back.value, back.low, back.high], [-forth.value, -forth.high, -forth.low]
+    )
+
+
+def test_rates_of_textbooks():
+    # Clopper & Pearson for 0 of 16: 1 - 0.025^(1/16).
+    found = estimate(Rate(SCORE, {"depth": 1}), {1: np.zeros(16)})
+    assert (found.value, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 16), rel=1e-12)
+    # Newcombe 1998, method 10, for 36 both, 12 the first alone, 2 the second alone.
+    one, two = np.repeat([(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)], (36, 12, 2), axis=0).T
+    seeds = {"seed": range(50)}
+    rows = pd.concat(
+        [located(1, tidy(seeds, score=one)), located(2, tidy(seeds, score=two))]
+    )
+    found = judge(RateDifference(SCORE, {"depth": 1}, minus={"depth": 2}), rows)
+    assert found.value == pytest.approx(0.2)
+    assert (round(found.low, 4), round(found.high, 4)) == (0.0569, 0.3404)
+    assert (found.answer, found.method, found.n) == ("holds", "Newcombe", 50)
+    assert found.improvement["value"] == (12 + 36 / 2) / 50
+
+
+def test_a_gap_to_a_far_prediction_fails_and_to_the_truth_holds():
+    effect, within = Gap(SCORE, {"depth": 2}), Region.around(0.0, 1.0)
+    rows = measured(scores())
+    assert judge(effect, rows, within, {2: 6.0}).answer == "holds"
+    assert judge(effect, rows, within, {2: 9.0}).answer == "fails"
+
+
+def test_a_log_ratio_to_a_predicted_zero_is_not_predicted():
+    effect = LogRatio(SCORE, {"depth": 4}, over={"depth": 2})
+    found = estimate(effect, fitting(effect), {4: 8.0, 2: 0.0})
+    assert (found.predicted, found.note) == (None, "")
+
+
+def test_a_trend_that_falls_has_the_opposite_sign():
+    falling = {depth: -value for depth, value in scores().items()}
+    effect = Trend(SCORE, along="depth", where={})
+    up, down = estimate(effect, scores()), estimate(effect, falling)
+    assert down.values == tuple(-value for value in up.values)
+    assert (up.value, up.variants) == (1.0, ("1", "2", "4"))
+
+
+def test_a_trend_over_two_levels_is_missing():
+    effect = Trend(SCORE, along="depth", where={})
+    own, rows = page(effect), measured(scores())
+    table = variants_of(own, rows)
+    found = statistics.estimate(
+        criterion(effect),
+        own.studies[0],
+        statistics.outcomes(own, {"study": rows}, {}),
+        table[table["depth"] > 1],
+    )
+    assert (found.answer, found.variants) == ("missing", ())
+
+
+@pytest.mark.parametrize(
+    ("largest", "answer"), [(1.0, "holds"), (1.5, "undecided"), (101.0, "fails")]
+)
+def test_a_deviation_fails_clearly_beyond_its_tolerance_only(largest, answer):
+    values = np.r_[-largest, np.zeros(15)]
+    found = judge(
+        Deviation(SCORE, {"depth": 1}), measured({1: values}), Region.below(1.0)
+    )
+    assert (found.value, found.answer) == (largest, answer)
+    assert found.n == 16  # without a column of elements its seeds are counted
+
+
 def layers(values):
     """Rows with a layer axis; the last layer has no value."""
     rows = tidy({"seed": SEEDS, "layer": [1, 2, 3, 4, 5]}, score=values)
@@ -356,10 +554,36 @@ def test_theory_table():
     )
 
 
+def test_a_rank_correlation_ignores_rows_without_the_other_column():
+    of = RankCorrelation("score", over="layer")
+    values = np.random.default_rng(1).standard_normal((16, 5))
+    rows = located(1, tidy({"seed": SEEDS, "layer": range(5)}, score=values))
+    rows["layer"] = rows["layer"].astype(float).replace({1.0: math.nan})
+    own = page(Mean(of, {"depth": 1}))
+    table = statistics.outcomes(own, {"study": rows}, {}).sort_values("seed")
+    x = [0, 2, 3, 4]
+    expected = [stats.spearmanr(x, v[x]).statistic for v in values]
+    np.testing.assert_allclose(table["value"], expected, atol=1e-12)
+
+
+def test_a_study_without_rows_has_no_outcomes():
+    own = page(Mean(SCORE, {"depth": 1}))
+    table = statistics.outcomes(own, {}, {})
+    assert (len(table), "value" in table) == (0, True)
+    found = statistics.estimate(
+        criterion(Mean(SCORE, {"depth": 1})),
+        own.studies[0],
+        table,
+        variants_of(own, None),
+    )
+    assert found.answer == "undecided"
+    assert found.note == "no seed has an outcome in every arm"
+
+
 RATES = (0.1, 1.0, 10.0)
 
 
-def tuned(means, spread=0.0, lost=()):
+def tuned(means, spread=0.0, lost=(), above=0.2):
     rows = tidy(
         {"seed": (0, 1), "learning_rate": RATES}, score=np.array([means, means])
     )
@@ -367,7 +591,7 @@ def tuned(means, spread=0.0, lost=()):
     is_lost = rows["learning_rate"].isin(lost)
     rows["status"] = np.where(is_lost, "diverged", "ok")
     rows.loc[is_lost, "score"] = math.nan
-    tuning = Tuning(RATES, choose="score", trains_above=0.2)
+    tuning = Tuning(RATES, choose="score", trains_above=above)
     study = page(Mean(SCORE, {"depth": 1}), tuning=tuning).studies[0]
     found = statistics.choose_rates(study, located(1, rows))
     return tuple(found[["learning_rate", "tuning_flag"]].iloc[0])
@@ -412,3 +636,23 @@ def test_variants_count_replicas_and_costs():
     assert counted == [[1, 16, 15, 1, 0], [2, 16, 16, 0, 0], [4, 16, 0, 0, 16]]
     assert table["parameters"].iloc[0] == 7
     assert table["seconds"].iloc[0] == 3.0
+
+
+@pytest.mark.parametrize("above", [0.2, -100.0, -math.inf])
+def test_a_variant_that_always_diverges_is_untrainable(above):
+    assert tuned((0.9, 0.9, 0.9), lost=RATES, above=above) == (0.1, "untrainable")
+
+
+def test_variants_have_the_factors_of_all_studies_and_profiles():
+    first = replace(
+        page(FOUR_MINUS_ONE).studies[0], full=grid(depth=DEPTHS, width=(8,))
+    )
+    second = replace(first, name="other", standard=grid(arm=("a",)), full=())
+    own = replace(page(FOUR_MINUS_ONE), studies=(first, second))
+    table = variants_of(own, None)
+    assert list(table.columns[:5]) == ["study", "variant", "depth", "width", "arm"]
+    assert list(table["study"]) == ["study"] * 3 + ["other"]
+    assert list(table["depth"][:3]) == [1, 2, 4]
+    assert table["width"].isna().all()
+    assert table["arm"].isna().tolist() == [True, True, True, False]
+    assert (table[["ok", "diverged", "failed"]] == 0).all(axis=None)
