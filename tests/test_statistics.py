@@ -367,6 +367,13 @@ def test_the_sign_flip_test_can_overrule_the_interval():
     assert answers.paired(values, Region.above(0.0)) == UNDECIDED
 
 
+@given(values=INTEGERS, region=regions())
+def test_both_tests_together_have_the_larger_p(values, region):
+    found = answers.paired_tests(values, region)
+    for together, t, flips in zip(found.sides, found.t, found.flips, strict=True):
+        assert together == max(t, flips)
+
+
 @given(values=INTEGERS, region=regions(), data=st.data())
 def test_the_order_of_seeds_changes_nothing(values, region, data):
     shuffled = data.draw(st.permutations(values))
@@ -514,3 +521,8 @@ def test_an_edge_below_every_rate_is_always_cleared():
     for successes in (0, 3, 16):
         found = answers.rate_sides(successes, 16, Region(-0.1, 0.3))
         assert found.holds == answers.rate_sides(successes, 16, Region.below(0.3)).holds
+
+
+def test_outside_a_region_only_the_nearer_edge_counts():
+    beyond = power.seeds_to_decide(1.6, 1.0, Region(-1.0, 1.0))
+    assert beyond == power.seeds_to_decide(1.6, 1.0, Region.below(1.0)) > power.FEWEST

@@ -121,6 +121,26 @@ def test_refuted_says_how(region, mean, label):
     assert (found["verdict"], found["label"]) == ("refuted", label)
 
 
+@pytest.mark.parametrize(
+    ("means", "label"),
+    [
+        ((-1.0, -1.0), "reversed"),
+        ((-1.0, 0.2), "too small"),
+        ((0.2, -1.0), "too small"),
+    ],
+)
+def test_a_refuted_claim_is_reversed_when_all_its_conditions_are(means, label):
+    own = page([criterion(arm, Region.above(0.5)) for arm in "ab"])
+    found = judge(own, {arm: around(m) for arm, m in zip("ab", means, strict=True)})
+    assert (found["verdict"], found["label"]) == ("refuted", label)
+
+
+def test_conditions_that_fail_on_different_sides_have_no_label():
+    own = page([criterion("a", Region(0.5, 2.0)), criterion("b", Region(0.5, 2.0))])
+    found = judge(own, {"a": around(0.1), "b": around(3.0)})
+    assert (found["verdict"], found["label"]) == ("refuted", None)
+
+
 def test_inconclusive_names_the_seeds_that_would_decide():
     found = one(Region.above(0.5), 0.52)
     assert found["verdict"] == "inconclusive"
