@@ -36,7 +36,9 @@ DEPTHS = (1, 2, 4)
 ABOVE_ZERO = Region.above(0.0)
 
 
-def criterion(effect, region=ABOVE_ZERO):
+def criterion(effect, region=None):
+    if region is None:
+        region = Region.below(1) if isinstance(effect, Deviation) else ABOVE_ZERO
     return Criterion("c", "study", effect, region, "points", "scope", "why", "rival")
 
 
@@ -87,7 +89,7 @@ def variants_of(own, rows):
     return statistics.variants(own, profile, {"study": rows}, {}, (), spent)
 
 
-def judge(effect, rows, region=ABOVE_ZERO, theory=None):
+def judge(effect, rows, region=None, theory=None):
     own = page(effect)
     predictions = {"study": predicted(theory)} if theory else {}
     outcomes = statistics.outcomes(own, {"study": rows}, predictions)
@@ -178,6 +180,18 @@ def test_deviation_is_the_largest_of_all_seeds_and_counts_elements():
     found = judge(effect, rows, Region.below(1e-8))
     assert (found.value, found.n, found.answer) == (2e-9, 1600, "holds")
     assert (found.p_holds, found.p_fails) == (None, None)
+
+
+@pytest.mark.parametrize("region", [Region.above(1e-8), Region(1e-8, 1.0)])
+def test_a_deviation_without_a_tolerance_is_refused(region):
+    with pytest.raises(PageError, match="tolerance"):
+        judge(Deviation(SCORE, {"depth": 1}), measured({1: np.ones(16)}), region)
+
+
+def test_a_log_ratio_spans_the_range_of_numbers():
+    values = {1: np.full(16, 1e-300), 4: np.full(16, 1e300)}
+    found = estimate(LogRatio(SCORE, {"depth": 4}, over={"depth": 1}), values)
+    assert found.value == pytest.approx(600 * math.log(10), rel=1e-12)
 
 
 def test_an_arm_is_missing_where_it_was_not_planned_and_undecided_where_it_was_lost():

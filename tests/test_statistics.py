@@ -220,6 +220,8 @@ def test_the_rate_test_equals_scipy(n, edge):
     for k in range(n + 1):
         expected = stats.binomtest(k, n, edge, alternative="greater").pvalue
         assert intervals.rate_p(k, n, edge) == pytest.approx(expected, abs=1e-12)
+        if edge in (0.0, 1.0):
+            continue
         sides = answers.rate_sides(k, n, Region.above(edge))
         less = stats.binomtest(k, n, edge, alternative="less").pvalue
         np.testing.assert_allclose(sides, (expected, less), **CLOSE)
@@ -517,12 +519,102 @@ def test_more_seeds_have_more_power():
     assert power.chance(0.0, 0.0, Region.above(0.0), 6) == 0  # on the edge
 
 
-def test_an_edge_below_every_rate_is_always_cleared():
-    for successes in (0, 3, 16):
-        found = answers.rate_sides(successes, 16, Region(-0.1, 0.3))
-        assert found.holds == answers.rate_sides(successes, 16, Region.below(0.3)).holds
-
-
 def test_outside_a_region_only_the_nearer_edge_counts():
     beyond = power.seeds_to_decide(1.6, 1.0, Region(-1.0, 1.0))
     assert beyond == power.seeds_to_decide(1.6, 1.0, Region.below(1.0)) > power.FEWEST
+
+
+@pytest.mark.parametrize("successes", [0, 3, 13, 16])
+@pytest.mark.parametrize(
+    ("region", "alone"),
+    [
+        (Region(-0.1, 0.3), Region.below(0.3)),
+        (Region(0.0, 0.3), Region.below(0.3)),
+        (Region(0.7, 1.0), Region.above(0.7)),
+        (Region(0.7, 1.1), Region.above(0.7)),
+    ],
+)
+def test_an_edge_that_no_rate_crosses_is_none(successes, region, alone):
+    found = answers.rate_sides(successes, 16, region)
+    assert found == answers.rate_sides(successes, 16, alone)
+
+
+@pytest.mark.parametrize(
+    ("region", "alone"),
+    [(Region(0.2, 1.0), Region.above(0.2)), (Region(-1.0, 0.2), Region.below(0.2))],
+)
+@pytest.mark.parametrize("table", [(0, 16, 0, 0), (0, 0, 16, 0), (4, 7, 2, 3)])
+def test_an_edge_that_no_difference_of_rates_crosses_is_none(region, alone, table):
+    arms = paired_rates(*table)
+    found = answers.rate_difference_sides(*arms, region)
+    assert found == answers.rate_difference_sides(*arms, alone)
+
+
+def test_only_all_or_no_successes_stand_on_the_last_edges():
+    assert answers.rate_sides(16, 16, Region.above(1.0)) == (1, 1)
+    assert answers.rate_sides(15, 16, Region.above(1.0)) == (1, 0)
+    assert answers.rate_sides(0, 16, Region.below(0.0)) == (1, 1)
+    assert answers.rate_sides(1, 16, Region.below(0.0)) == (1, 0)
+
+
+@given(pairs=PAIRS, edges=st.tuples(st.integers(-9, 9), st.integers(-9, 9)))
+def test_the_answer_for_rates_is_that_of_their_p_values(pairs, edges):
+    one, two = np.transpose(pairs)
+    n, successes = len(one), int(one.sum())
+    low, high = sorted(edge / 10 for edge in edges)
+    for region in (Region.above(low), Region.below(high), Region(low, high)):
+        for sides, bounds in (
+            (
+                answers.rate_sides(successes, n, region),
+                intervals.clopper_pearson(successes, n),
+            ),
+            (
+                answers.rate_difference_sides(one, two, region),
+                intervals.newcombe(one, two),
+            ),
+        ):
+            place = answers.place(bounds, region)
+            assert (sides.holds <= ALPHA) == (place == HOLDS)
+            assert (sides.fails <= ALPHA) == (place == FAILS)
+
+
+@given(counts=st.lists(st.integers(0, 12), min_size=4, max_size=4))
+def test_newcombe_equals_the_law_of_cosines(counts):
+    # Each end's distance is the third side of a triangle whose other two sides are the
+    # distances of the rates' own ends, at an angle whose cosine is the correlation.
+    a, b, c, d = counts
+    n = sum(counts)
+    if not n:
+        return
+    margins = [a + b, c + d, a + c, b + d]
+    excess = a * d - b * c
+    if a * d > b * c:
+        excess = max(a * d - b * c - n / 2, 0)
+    cosine = excess / math.prod(margins) ** 0.5 if all(margins) else 0.0
+    angle = math.acos(np.clip(cosine, -1, 1))
+    ends = [
+        proportion.proportion_confint(k, n, method="wilson") for k in (a + b, a + c)
+    ]
+    (low_p, high_p), (low_q, high_q) = ends
+    p, q = (a + b) / n, (a + c) / n
+
+    def third(x, y):
+        return abs(x - y * complex(math.cos(angle), math.sin(angle)))
+
+    expected = (
+        p - q - third(p - low_p, high_q - q),
+        p - q + third(high_p - p, q - low_q),
+    )
+    found = intervals.newcombe(*paired_rates(a, b, c, d))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(("width", "most"), [(0.0, 2 * ALPHA), (0.5, ALPHA)])
+def test_a_region_narrower_than_the_standard_error_fails_at_most_twice_as_often(
+    width, most
+):
+    claims = 4_000
+    values = draw(claims, 8, seed=12)
+    found = answers.paired(values + width, Region.around(0.0, width))
+    assert (found == HOLDS).mean() <= ALPHA
+    assert (found == FAILS).mean() <= most + 3 * math.sqrt(most * (1 - most) / claims)

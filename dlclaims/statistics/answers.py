@@ -25,6 +25,8 @@ NAMES = {HOLDS: "holds", UNDECIDED: "undecided", FAILS: "fails"}
 #: An exact deviation beyond this multiple of its tolerance fails.
 CLEARLY = 100.0
 
+EVERYWHERE = Bounds(-math.inf, math.inf)
+
 
 class Sides(NamedTuple):
     """One-sided p-values of lying inside a region, and of lying outside."""
@@ -114,7 +116,7 @@ def rate_sides(successes: int, n: int, region: Region) -> Sides:
     def test(sign: int, edge: float) -> float:
         return intervals.rate_p(counts[sign], n, edge if sign > 0 else 1 + edge)
 
-    return _by_edge(test, region)
+    return _by_edge(test, region, Bounds(0.0, 1.0))
 
 
 def rate_difference_sides(first: Array, second: Array, region: Region) -> Sides:
@@ -124,7 +126,7 @@ def rate_difference_sides(first: Array, second: Array, region: Region) -> Sides:
     def test(sign: int, edge: float) -> float:
         return intervals.newcombe_p(*arms[sign], edge)
 
-    return _by_edge(test, region)
+    return _by_edge(test, region, Bounds(-1.0, 1.0))
 
 
 def _sides(
@@ -133,14 +135,21 @@ def _sides(
     return _by_edge(lambda sign, edge: test(sign * values, edge), region)
 
 
-def _by_edge(test: Callable[[int, float], Array | float], region: Region) -> Sides:
+def _by_edge(
+    test: Callable[[int, float], Array | float],
+    region: Region,
+    possible: Bounds = EVERYWHERE,
+) -> Sides:
     """Combine ``test(sign, edge)``, the p-value of ``sign * effect <= edge``.
 
-    Inside means beyond both edges, so the larger p-value counts; outside means beyond
-    either, and the two cannot both be wrong: the smaller one counts.
+    Inside means beyond both edges, so the larger p-value counts. Outside means beyond
+    one of them, and the smaller one counts, as the interval has it: each direction has
+    its own error rate. Only in a region that is narrower than the standard error can
+    both directions err, together at most twice as often. An edge at or beyond what is
+    `possible` is none, since no effect crosses it.
     """
-    edges = [(1, region.low), (-1, -region.high)]
-    finite = [(sign, edge) for sign, edge in edges if math.isfinite(edge)]
-    inner = [np.asarray(test(sign, edge)) for sign, edge in finite]
-    outer = [np.asarray(test(-sign, -edge)) for sign, edge in finite]
-    return Sides(np.max(inner, axis=0), np.min(outer, axis=0))
+    edges = [(1, region.low, possible.low), (-1, -region.high, -possible.high)]
+    crossed = [(sign, edge) for sign, edge, end in edges if edge > end]
+    inner = [np.asarray(test(sign, edge)) for sign, edge in crossed]
+    outer = [np.asarray(test(-sign, -edge)) for sign, edge in crossed]
+    return Sides(np.max(inner, axis=0, initial=0.0), np.min(outer, axis=0, initial=1.0))

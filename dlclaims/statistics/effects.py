@@ -103,7 +103,8 @@ def estimate(
     ValueError
         When a seed stands twice in an arm.
     PageError
-        When a success is neither 0 nor 1, or two arms of a trend share a level.
+        When a success is neither 0 nor 1, when two arms of a trend share a level, or
+        when a deviation has no tolerance.
     """
     effect = criterion.effect
     grid = set(variants.loc[variants["study"] == study.name, "variant"])
@@ -148,7 +149,7 @@ def contrast(effect: Effect, samples: Array, along: Sequence[float] = ()) -> Arr
         case Difference() | RateDifference():
             return samples[0] - samples[1]
         case LogRatio():
-            return np.log(samples[0] / samples[1])
+            return np.log(samples[0]) - np.log(samples[1])  # a ratio may overflow
         case Trend():
             return spearman(np.asarray(along), samples)
     return samples[0]
@@ -241,6 +242,12 @@ def _decide(
     effect, region = criterion.effect, criterion.region
     match effect:
         case Deviation():
+            if region.low > 0 or math.isinf(region.high):
+                raise PageError(
+                    f"the region of {criterion.name} to end at a tolerance",
+                    f"{region}",
+                    "write Region.below(tolerance)",
+                )
             compared = _compared(outcomes, criterion, arm, default=len(values))
             return _deviation(values, region, compared)
         case Rate():
