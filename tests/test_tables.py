@@ -178,6 +178,15 @@ def test_a_diverged_replica_is_scored_even_where_it_has_a_number():
     assert list(measured(own, table)["value"]) == [-7.0, -7.0]
 
 
+def test_a_replica_that_diverges_in_one_row_diverged():
+    table = rows().assign(status=["ok", "ok", "ok", "ok", "ok", "diverged"])
+    own = page(Mean(SLOPE, {"arm": "a"}), diverged={SLOPE.label: -7.0})
+    assert list(measured(own, table)["value"]) == [0.5, -7.0]
+    spent = pd.DataFrame(columns=["study", "variant", "stage", "seconds"])
+    counted = variants(own, PROFILES["standard"], {"decay": table}, {}, [], spent)
+    assert counted[["ok", "diverged"]].iloc[0].tolist() == [1, 1]
+
+
 def test_predicted_outcomes_have_no_seed():
     predicted = rows("a", seeds=(0,), slopes=(0.25,)).drop(columns=["seed", "status"])
     own = page(Gap(SLOPE, {"arm": "a"}))

@@ -305,7 +305,7 @@ def test_an_arm_that_the_machinery_lost_makes_inconclusive():
 
     found = judge(own, {"a": around(1.0)}, change=lose)
     assert found["verdict"] == "inconclusive"
-    assert "arm b: 0 seeds instead of 16." in found["reason"]
+    assert "arm b: 0 seeds instead of 16: no seed has an outcome" in found["reason"]
     assert "b: 100% of the replicas failed." in found["reason"]
     assert found["criteria"][1]["note"] == "no seed has an outcome in every arm"
     assert found["seeds_to_decide"] is None

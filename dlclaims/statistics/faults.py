@@ -40,9 +40,10 @@ def defects(
     found = []
     for criterion, result in judged:
         if len(result.seeds) < planned[criterion.study]:
+            why = "" if result.seeds else f": {result.note}"
             found.append(
                 f"{criterion.scope}: {len(result.seeds)} seeds instead of"
-                f" {planned[criterion.study]}."
+                f" {planned[criterion.study]}{why}."
             )
         own = variants[
             (variants["study"] == criterion.study)

@@ -96,15 +96,22 @@ def outcomes(
 
 def _measured(study: Study, of: Quantity, rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["study", "variant", "seed"]
-    kept = [name for name in ("status", "learning_rate") if name in rows]
     values = reduce(of, rows, keys).rename("value")
-    replicas = rows[[*keys, *kept]].drop_duplicates(keys)
+    kept = [name for name in ("status", "learning_rate") if name in rows]
+    replicas = _replicas(rows, keys)[[*keys, *kept]]
     found = replicas.join(values, on=keys, how="right")
     if "status" in found:
         name = of.column if isinstance(of, Value) else of.label
         is_lost = found["status"] == "diverged"
         found.loc[is_lost, "value"] = dict(study.diverged).get(name, math.nan)
     return found.assign(source="measured", outcome=of.label)
+
+
+def _replicas(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return one row of each replica; a diverged one, where any of its rows is."""
+    if "status" in rows:
+        rows = rows.iloc[np.argsort(rows["status"] != "diverged", kind="stable")]
+    return rows.drop_duplicates(list(keys))
 
 
 def choose_rates(study: Study, tuned: pd.DataFrame) -> pd.DataFrame:
@@ -192,7 +199,7 @@ def variants(
             replicas = None
             if table is not None and len(table):
                 own = table[table["variant"] == variant.name]
-                replicas = own.drop_duplicates("seed")
+                replicas = _replicas(own, ["seed"])
             status = _status(replicas)
             row: dict[str, Any] = {
                 "study": study.name,
