@@ -317,7 +317,8 @@ def correct(pages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         The same, with Holm's p-value and Benjamini and Hochberg's q-value. Their family
         is every assertion that has a p-value, whatever became of it: a family of the
         decided ones would have been chosen by its p-values. `uncorrected_only` marks a
-        verdict whose q is above the level.
+        verdict whose q is above `ALPHA`: p-values are one-sided, of the side that the
+        outcomes chose, so that 2.5 % of a side are 5 % of both.
     """
     judged = copy.deepcopy(list(pages))
     family = [
