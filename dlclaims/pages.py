@@ -126,7 +126,8 @@ class Study:
         ``paired``: seeds as the profile says; ``rate``: its larger number for success
         rates; ``exact``: three seeds in every profile.
     diverged : mapping of str to float
-        The registered score of a diverged replica, by column.
+        The registered score of a diverged replica: by column, and for a slope or rank
+        correlation by its label.
     controls : tuple of Criterion
         Sanity checks: when one does not hold, no claim on this study gets a verdict.
     data : tuple of str
