@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats import multitest
 
 from dlclaims.claims import Region
-from dlclaims.statistics import multiplicity, rules
+from dlclaims.statistics import answers, intervals, multiplicity, rules
 from dlclaims.statistics.answers import FAILS, HOLDS, UNDECIDED, Sides
 from dlclaims.statistics.intervals import ALPHA
 from dlclaims.statistics.rules import CONDITIONAL, INCONCLUSIVE, REFUTED, SUPPORTED
@@ -155,12 +156,19 @@ def test_at_the_edge_a_claim_is_wrongly_decided_as_rarely_as_promised(family):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "least", "most"), [(8, 0.26, 0.36), (16, 0.85, 0.92), (20, 0.94, 0.99)]
+    ("seeds", "least"), [(8, 0.22), (10, 0.45), (16, 0.85), (20, 0.94)]
 )
-def test_power_of_three_conditions(seeds, least, most):
-    noise = np.random.default_rng(seeds).normal(1.5, 1.0, (1_000, 3, seeds))
+def test_power_of_three_conditions(seeds, least):
+    # The t test alone: 31, 53, 89 and 97 %. That signs must agree costs few seeds some.
+    noise = np.random.default_rng(seeds).normal(1.5, 1.0, (CLAIMS, 3, seeds))
+    inside = answers.place(intervals.student(noise), Region.above(0.5)) == HOLDS
+    quantile = stats.t.isf(ALPHA, seeds - 1)
+    expected = stats.nct.sf(quantile, seeds - 1, math.sqrt(seeds)) ** 3
+    by_t = inside.all(axis=1).mean()
+    error = math.sqrt(expected * (1 - expected) / CLAIMS)
+    assert abs(by_t - expected) <= 3 * error
     found = rules.paired(noise, Region.above(0.5))
-    assert least <= (found == SUPPORTED).mean() <= most
+    assert least <= (found == SUPPORTED).mean() <= by_t
 
 
 @pytest.mark.parametrize(

@@ -362,6 +362,17 @@ def test_a_broken_control_makes_inconclusive():
     assert verdicts_of == {1: "supported", 0.5: "inconclusive", 0: "inconclusive"}
 
 
+def test_tests_that_disagree_leave_a_claim_undecided():
+    # Five seeds are all above the edge, which a flip of signs makes one in 32.
+    found = judge(page([criterion("a", Region.above(0.5))]), {"a": around(1, n=5)})
+    condition = found["criteria"][0]
+    assert condition["low"] > 0.5
+    assert condition["p_holds"] < ALPHA < condition["sign_flip_holds"] == 2.0**-5
+    assert condition["answer"] == "undecided"
+    assert found["verdict"] == "inconclusive"
+    assert found["p"] == condition["sign_flip_holds"]
+
+
 def test_a_diverged_replica_counts_with_its_registered_score():
     own = page([criterion("a", Region.above(0.5))])
     scores = np.full(SEEDS, 1.0)
