@@ -96,6 +96,13 @@ def test_a_replica_without_the_place_is_left_out_and_one_without_numbers_is_nan(
         assert not math.isnan(found["decay", "a", 1])
 
 
+@pytest.mark.parametrize(("of", "expected"), [(SLOPE, 0.5), (RANK, 1.0)])
+def test_two_points_make_a_line_and_one_does_not(of, expected):
+    table = rows(seeds=(0,), slopes=(0.5,))
+    assert reduce(of, table.head(2), KEYS).item() == pytest.approx(expected)
+    assert math.isnan(reduce(of, table.head(1), KEYS).item())
+
+
 # Outcomes.
 
 

@@ -141,6 +141,12 @@ def test_conditions_that_fail_on_different_sides_have_no_label():
     assert (found["verdict"], found["label"]) == ("refuted", None)
 
 
+def test_no_effect_at_all_is_too_small_not_reversed():
+    own = page([criterion("a", Region.above(0.5))])
+    found = judge(own, {"a": np.zeros(SEEDS)})
+    assert (found["verdict"], found["label"]) == ("refuted", "too small")
+
+
 def test_inconclusive_names_the_seeds_that_would_decide():
     found = one(Region.above(0.5), 0.52)
     assert found["verdict"] == "inconclusive"
