@@ -155,6 +155,15 @@ def test_inconclusive_names_the_seeds_that_would_decide():
     assert found["p"] == found["criteria"][0]["p_holds"] > ALPHA
 
 
+def test_the_condition_that_needs_most_seeds_sets_their_number():
+    region = Region.above(0.5)
+    needed = [one(region, mean)["seeds_to_decide"] for mean in (0.52, 0.54)]
+    own = page([criterion(arm, region) for arm in "ab"])
+    for means in ((0.52, 0.54), (0.54, 0.52)):
+        values = {arm: around(m) for arm, m in zip("ab", means, strict=True)}
+        assert judge(own, values)["seeds_to_decide"] == max(needed) > min(needed)
+
+
 def test_reversing_the_claim_swaps_supported_and_refuted():
     values = {"a": around(1.0), "b": around(0.0, seed=1)}
     arms = {"arm": "a"}, {"arm": "b"}
