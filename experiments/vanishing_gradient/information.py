@@ -239,9 +239,9 @@ DEEPER_MORE_DIRECT = Claim(
         expected="refuted",
     ),
     corrected=Assertion(
-        "In a plain stack every layer loses some of the input and the gradient signal"
-        " gets no better with depth; skip connections keep the input in reach. Nothing"
-        " accumulates on the way: float32 gradients are accurate however small.",
+        "In a plain stack every layer loses some of the input; skip connections keep it"
+        " in reach. Nothing accumulates on the way back: float32 gradients are accurate"
+        " however small.",
         (
             *decodability(Region.below(-0.5)),
             *skip_connections(),
