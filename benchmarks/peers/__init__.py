@@ -1,0 +1,1 @@
+"""The contenders' trainings; importing a module imports the library that it uses."""
