@@ -6,7 +6,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 .NOTPARALLEL:
-.PHONY: all test report lock clean help
+.PHONY: all test report bench lock clean help
 
 all: .venv/runtime ## run every page, write results/ with the report
 	$(BIN)/dlclaims run
@@ -20,6 +20,9 @@ test: .venv/development ## lint, types, tests, and the committed report is fresh
 
 report: .venv/runtime ## render the report again from results/, training nothing
 	$(BIN)/dlclaims report
+
+bench: .venv/development ## time the engine beside its peers, write benchmarks/results/
+	$(BIN)/python -m benchmarks
 
 lock: | $(BIN)/python ## resolve pyproject.toml (delete a lock first to upgrade it)
 	@$(PIP); $(BIN)/pip-compile --version >/dev/null 2>&1 || $$pip install pip-tools

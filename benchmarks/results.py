@@ -108,34 +108,52 @@ class Table:
         return "{:>9.2f} s {} {:11} {} {:17} {}".format(row.total_seconds, *cells)
 
     def summary(self) -> Iterator[str]:
-        """Yield a line for each workload: the goal, ours, and the rank among peers."""
+        """Yield a line for each workload: the goal, ours, and the rank among peers.
+
+        The last column ranks what is left when building and compiling are left out:
+        what a longer training would be ranked by.
+        """
         yield (
-            f"{'workload':28}{'goal':>6}{'ours':>8}"
-            f"{'torch eager':>13}{'JAX best':>10}   rank (ratios to {FIT})"
+            f"{'':34}{'times keras.fit':^16}{'seconds':^30}{'rank among peers':^22}\n"
+            f"{'workload':34}{'goal':>7}{'ours':>7}  "
+            f"{'ours':>8}{EAGER:>13}{'JAX best':>10}  {'':3}total   running"
         )
         for workload in WORKLOADS.values():
-            ratios = {
-                name: row and self.record(row)["ratio_to_fit"]
+            found = {
+                name: row
                 for name in (OURS, EAGER, *JAX)
                 if (row := self.find(name, workload.name, workload.steps))
+                and row.total_seconds
             }
-            known = {name: ratio for name, ratio in ratios.items() if ratio}
-            if OURS not in known:
+            if OURS not in found:
                 continue
-            best = max((known[name] for name in JAX if name in known), default=None)
-            rank = sorted(known.values(), reverse=True).index(known[OURS]) + 1
+            ratio = self.record(found[OURS])["ratio_to_fit"]
+            total = {name: row.total_seconds for name, row in found.items()}
+            running = {
+                name: row.total_seconds - row.compile_seconds
+                for name, row in found.items()
+                if row.compile_seconds is not None
+            }
+            best = min((total[name] for name in JAX if name in total), default=None)
             yield (
-                f"{f'{workload.name} {workload.title}':28}"
-                f"{times(workload.goal):>6}{times(known[OURS]):>8}"
-                f"{times(known.get(EAGER)):>13}{times(best):>10}"
-                f"   {rank} of {len(known)}"
+                f"{f'{workload.name} {workload.title}':34}"
+                f"{figure(workload.goal, 'x'):>7}{figure(ratio, 'x'):>7}  "
+                f"{figure(total[OURS]):>8}{figure(total.get(EAGER)):>13}"
+                f"{figure(best):>10}  {rank(total):>8}{rank(running):>10}"
             )
+
+
+def rank(seconds: dict[str, float]) -> str:
+    """Return the place of our own among all, the quickest first."""
+    if OURS not in seconds:
+        return "-"
+    return f"{sorted(seconds, key=seconds.get).index(OURS) + 1} of {len(seconds)}"
+
+
+def figure(value: float | None, unit: str = "") -> str:
+    return "-" if value is None else f"{value:.3g}{unit}"
 
 
 def written(value: Any) -> Any:
     """Return a number as it stands in the file: four digits are known at best."""
     return f"{value:.4g}" if isinstance(value, float) else value
-
-
-def times(ratio: float | None) -> str:
-    return f"{ratio:.3g}x" if ratio else "-"
