@@ -12,7 +12,7 @@ from dlclaims.engine.probes import (
     representations,
     signal_to_noise,
 )
-from dlclaims.engine.recipe import Examples, Recipe
+from dlclaims.engine.recipe import Examples, Recipe, Stream
 from dlclaims.engine.runs import Runs
 from dlclaims.engine.training import initialize, train
 
@@ -22,6 +22,7 @@ __all__ = [
     "Numerics",
     "Recipe",
     "Runs",
+    "Stream",
     "derivative",
     "initialize",
     "layer_gradients",

@@ -1,18 +1,22 @@
-"""One compiled program: a whole training of k replicas, recorded on the way."""
+"""One compiled program: the training of k replicas, recorded on the way."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlclaims.engine import backends
+from dlclaims.engine import backends, hyperparameters, packing
 from dlclaims.engine.blueprint import parted
 from dlclaims.engine.recipe import Recipe, measure_of
 
 if TYPE_CHECKING:
     import keras
+
+#: Examples that are evaluated at a time: bounds the memory of large test sets.
+EVALUATED = 2048
 
 
 class Program:
@@ -20,8 +24,9 @@ class Program:
 
     It is made once for an architecture, a recipe, shapes and numerics; weights, data,
     batches, learning rates and recorded steps are its arguments. Inside, a state is
-    (trained weights, other variables, optimizer variables, step of divergence), each
-    with the replicas as its first axis; with one replica a call there is no such axis.
+    (trained weights as `Packing` keeps them, other variables, optimizer variables,
+    step of divergence), each with the replicas as its first axis; with one replica a
+    call there is no such axis.
 
     Parameters
     ----------
@@ -39,12 +44,21 @@ class Program:
         import keras
 
         self.model, self.dtype, self.number = model, recipe.dtype, number
+        self.schedule = recipe.schedule
         self.backend = backends.load()
         self.traces = 0
-        self.call: Any = None
+        self._compiled: dict[Any, Any] = {}
         optimizer = self.backend.pure(recipe.optimizer())
-        optimizer.build(model.trainable_variables)
-        self.optimizer = optimizer
+        self.packing, weights = packing.packing(model, optimizer)
+        self.knobs = hyperparameters.of_optimizer(optimizer)
+        self.dropouts = len(hyperparameters.dropouts(model))
+        self.clip = next((n for n in self.knobs if n in hyperparameters.CLIPS), None)
+        if self.clip:  # it needs single weights, and its threshold as an argument
+            setattr(optimizer, self.clip, None)
+        optimizer.build(weights)
+        is_rate = [v is optimizer.learning_rate for v in optimizer.variables]
+        self.optimizer, self.rate = optimizer, is_rate.index(True)
+        self.lead = () if number == 1 else (number,)
         outputs = model.outputs[0].shape[-1]
         metrics = [measure_of(metric, y, outputs) for metric in recipe.metrics]
         self.measures = [keras.losses.get(recipe.loss), *metrics]
@@ -54,32 +68,35 @@ class Program:
         trained, others = parted(self.model, values)
         slots = [
             rates.astype(v.dtype)
-            if v is self.optimizer.learning_rate
+            if place == self.rate
             else np.stack([np.asarray(v)] * len(rates))
-            for v in self.optimizer.variables
+            for place, v in enumerate(self.optimizer.variables)
         ]
         never = np.zeros(len(rates), "int32")
-        return trained, others, slots, never
+        return self.packing.pack(trained), others, slots, never
 
-    def compile(self, arguments: list[Any], xla: bool) -> None:
-        """Compile `run` for the shapes of `arguments`, once."""
-        if self.call is None:
-            self.call = self.backend.compile(self.run, xla, arguments)
+    def compiled(self, arguments: list[Any], xla: bool) -> Any:
+        """Return `run`, compiled once for arguments of these shapes."""
+        from keras import tree
 
-    def batch_loss(
-        self, data: Any, trained: Any, others: Any, chosen: Any
-    ) -> tuple[Any, Any]:
+        shapes = tuple((each.shape, each.dtype) for each in tree.flatten(arguments))
+        if shapes not in self._compiled:
+            tensors = tree.map_structure(self.backend.tensor, arguments)
+            self._compiled[shapes] = self.backend.compile(self.run, xla, tensors)
+        return self._compiled[shapes]
+
+    def batch_loss(self, trained: Any, others: Any, x: Any, y: Any) -> tuple[Any, Any]:
         """Return one replica's loss on a batch, penalties included, as Keras trains."""
         from keras import ops
 
-        x, y = (self.backend.gather(array, chosen) for array in data)
+        weights = self.packing.unpack(trained, ops)
         prediction, others, penalties = self.model.stateless_call(
-            trained, others, x, training=True, return_losses=True
+            weights, others, x, training=True, return_losses=True
         )
         return sum(penalties, ops.mean(self.measures[0](y, prediction))), others
 
     def update(
-        self, step: Any, loss: Any, others: Any, slopes: Any, state: Any
+        self, knobs: Any, step: Any, loss: Any, others: Any, slopes: Any, state: Any
     ) -> tuple[Any, Any, Any, Any]:
         """Return one replica's next state; note the first step that is not finite.
 
@@ -89,77 +106,157 @@ class Program:
         from keras import ops
 
         trained, _, slots, diverged_at = state
+        if self.clip:
+            weights = self.packing.unpack(slopes, ops)
+            weights = hyperparameters.clipped(weights, self.clip, knobs[self.clip])
+            slopes = self.packing.pack(weights, ops)
+        if "weight_decay" in knobs:
+            self.optimizer.weight_decay = knobs["weight_decay"]
+        rate = slots[self.rate]
+        if self.schedule:
+            factor = ops.cast(self.schedule(step), rate.dtype)
+            slots = [*slots[: self.rate], rate * factor, *slots[self.rate + 1 :]]
         trained, slots = self.optimizer.stateless_apply(slots, slopes, trained)
+        slots[self.rate] = rate
         is_first = ops.logical_and(
             ops.logical_not(ops.isfinite(loss)), ops.equal(diverged_at, 0)
         )
         return trained, others, slots, ops.where(is_first, step + 1, diverged_at)
 
-    def measure(self, data: Any, trained: Any, others: Any, splits: Any) -> Any:
-        """Return one replica's measures in inference mode, shape (splits, measures)."""
+    def evaluate(self, trained: Any, others: Any, x: Any, y: Any) -> Any:
+        """Return one replica's measures of each example, shape (examples, measures)."""
         from keras import ops
 
-        x, y = (self.backend.gather(array, ops.concatenate(splits)) for array in data)
-        prediction, _ = self.model.stateless_call(trained, others, x, training=False)
-        rows, start = [], 0
-        for split in splits:
-            part = slice(start, start + split.shape[-1])
-            values = [ops.mean(f(y[part], prediction[part])) for f in self.measures]
-            rows.append(ops.stack([ops.cast(v, self.dtype) for v in values]))
-            start = part.stop
-        return ops.stack(rows)
+        weights = self.packing.unpack(trained, ops)
+        prediction, _ = self.model.stateless_call(weights, others, x, training=False)
+        columns = [ops.cast(f(y, prediction), self.dtype) for f in self.measures]
+        return ops.stack([_by_example(column) for column in columns], -1)
+
+    def measure(self, data: Any, state: Any, splits: Any) -> Any:
+        """Return means in inference mode, shape (replicas, splits, measures)."""
+        from keras import ops
+
+        evaluate = self.backend.map_replicas(self.evaluate, self.number)
+        lead = self.lead
+        sizes = [split.shape[-1] for split in splits]
+        chosen, total = ops.concatenate(splits, -1), sum(sizes)
+        if total <= EVALUATED:
+            values = evaluate(*state[:2], *self.gather(data, chosen))
+        else:
+            blocks = -(-total // EVALUATED)
+            filled = np.arange(blocks * EVALUATED) % total
+            chosen = ops.take(chosen, filled, -1)
+            chosen = ops.reshape(chosen, (*lead, blocks, EVALUATED))
+            chosen = ops.moveaxis(chosen, -2, 0)
+            shape = (blocks, *lead, EVALUATED, len(self.measures))
+
+            def block(b: Any, values: Any) -> Any:
+                row = evaluate(*state[:2], *self.gather(data, chosen[b]))
+                return ops.scatter_update(values, ops.reshape(b, (1, 1)), row[None])
+
+            start = ops.zeros(shape, self.dtype)
+            values = self.backend.repeat(block, start, 0, blocks)
+            values = ops.moveaxis(values, 0, -3)
+            values = ops.reshape(values, (*lead, -1, len(self.measures)))
+        ends = np.cumsum([0, *sizes])
+        return ops.stack(
+            [
+                ops.mean(values[..., start:end, :], -2)
+                for start, end in pairwise(ends.tolist())
+            ],
+            -2,
+        )
+
+    def gather(self, data: Any, chosen: Any) -> list[Any]:
+        """Return examples x and y by their indices."""
+        return [self.backend.gather(array, chosen) for array in data]
 
     def run(
-        self, data: Any, state: Any, order: Any, often: Any, last: Any, recorded: Any
+        self,
+        data: Any,
+        batches: Any,
+        knobs: Any,
+        legs: Any,
+        state: Any,
+        often: Any,
+        last: Any,
     ) -> tuple[Any, Any, Any]:
-        """Train; this is the function that is compiled.
+        """Train on; this is the function that is compiled.
 
         Parameters
         ----------
         data : (x, y)
+            Examples, shared by the replicas.
+        batches : indices, or (x, y)
+            Of each step: into `data`, shape (steps, replicas, batch); or, where each
+            step has examples of its own, those, shape (steps, replicas, batch, ...).
+        knobs : shape (hyperparameters,)
+            As `hyperparameters.values` orders them.
+        legs : (begin, stops, is_recorded, is_last)
+            As `schedule.Legs` has them.
         state : tuple
-        order : indices of shape (steps, replicas, batch)
         often, last : lists of indices of shape (replicas, m)
-            The splits that are measured at every recorded step, and after the last.
-        recorded : ascending steps, shape (r,)
+            The splits that are measured at recorded stops, and after the last.
 
         Returns
         -------
         state : tuple
-        records : shape (r, replicas, splits, measures)
+        records : shape (stops, replicas, splits, measures); zero where not recorded
         final : shape (replicas, splits, measures); replicas only if `last` is empty
         """
         from keras import ops, tree
 
         self.traces += 1
-        number, repeat = self.number, self.backend.repeat
-        if number == 1:
+        repeat, map_replicas = self.backend.repeat, self.backend.map_replicas
+        if self.number == 1:
             state, often, last = tree.map_structure(
                 lambda array: array[0], (state, often, last)
             )
-            order = order[:, 0]
-        gradients = self.backend.gradients(partial(self.batch_loss, data), number)
-        measure = self.backend.map_replicas(partial(self.measure, data), number)
+            batches = tree.map_structure(lambda array: array[:, 0], batches)
+        begin, stops, is_recorded, is_last = legs
+        named = {name: knobs[place] for place, name in enumerate(self.knobs)}
+        gradients = self.backend.gradients(self.batch_loss, self.number)
 
         def step(i: Any, state: Any) -> Any:
-            losses, others, slopes = gradients(*state[:2], order[i])
-            update = self.backend.map_replicas(partial(self.update, i), number)
+            if isinstance(batches, list):
+                x, y = (array[i - begin] for array in batches)
+            else:
+                x, y = self.gather(data, batches[i - begin])
+            losses, others, slopes = gradients(*state[:2], x, y)
+            update = map_replicas(partial(self.update, named, i), self.number)
             return update(losses, others, slopes, state)
 
-        def interval(j: Any, loop: Any) -> Any:
+        def leg(j: Any, loop: Any) -> Any:
             state, done, records = loop
-            state = repeat(step, state, done, recorded[j])
-            row = measure(*state[:2], often)
-            records = ops.scatter_update(records, ops.reshape(j, (1, 1)), row[None])
-            return state, recorded[j], records
+            state = repeat(step, state, done, stops[j])
 
-        replicas = () if number == 1 else (number,)
-        measures = (len(often), len(self.measures))
-        records = ops.zeros((*recorded.shape, *replicas, *measures), self.dtype)
-        begun = (state, recorded[0] * 0, records)
-        state, _, records = repeat(interval, begun, 0, recorded.shape[0])
-        final = measure(*state[:2], last) if last else state[3]
-        if number == 1:
+            def record(_: Any, records: Any) -> Any:
+                row = self.measure(data, state, often)
+                return ops.scatter_update(records, ops.reshape(j, (1, 1)), row[None])
+
+            return state, stops[j], repeat(record, records, 0, is_recorded[j])
+
+        size = (*self.lead, len(often), len(self.measures))
+        records = ops.zeros((*stops.shape, *size), self.dtype)
+        with hyperparameters.dropping(
+            self.model, [knobs[len(self.knobs) + k] for k in range(self.dropouts)]
+        ):
+            state, _, records = repeat(leg, (state, begin, records), 0, stops.shape[0])
+            final = state[3]
+            if last:
+                size = (*self.lead, len(last), len(self.measures))
+                final = repeat(
+                    lambda _, final: self.measure(data, state, last),
+                    *(ops.zeros(size, self.dtype), 0, is_last),
+                )
+        if self.number == 1:
             state, final = tree.map_structure(lambda array: array[None], (state, final))
             records = records[:, None]
         return state, records, final
+
+
+def _by_example(values: Any) -> Any:
+    """Return means over all axes but the first: measures of whole sequences."""
+    from keras import ops
+
+    return ops.mean(ops.reshape(values, (values.shape[0], -1)), -1)

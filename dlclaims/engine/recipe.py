@@ -54,6 +54,45 @@ class Examples:
                 )
 
 
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Fresh examples at every step, each seed's own, and what is evaluated.
+
+    Parameters
+    ----------
+    draw : callable
+        ``draw(rng, n)`` returns n new examples x, shape (n, ...), and y, by a numpy
+        generator; many steps' examples are drawn at once.
+    validation, test : int
+        Examples of these splits, drawn once for each seed; there is no training split.
+    """
+
+    draw: Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
+    validation: int = 1000
+    test: int = 1000
+
+    def __post_init__(self) -> None:
+        if min(self.validation, self.test) < 1:
+            raise UsageError(
+                "a stream with validation and test examples",
+                f"validation={self.validation}, test={self.test}",
+                "ask for 1 or more of each",
+            )
+
+    def examples(
+        self, rng: np.random.Generator, n: int, dtype: str
+    ) -> list[np.ndarray]:
+        """Return n examples x and y, typed as an engine takes them."""
+        parts = [np.asarray(part) for part in self.draw(rng, n)]
+        if [len(part) for part in parts] != [n, n]:
+            raise UsageError(
+                f"draw(rng, {n}) to return x and y of {n} examples each",
+                f"arrays of {[len(part) for part in parts]}",
+                "let draw return as many examples as it is asked for",
+            )
+        return [typed(part, dtype) for part in parts]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a model is trained and what is recorded.
@@ -65,6 +104,10 @@ class Recipe:
         function defined once in a module is recognised again, a lambda compiles anew.
     optimizer : callable
         Returns a new Keras optimizer; each replica's own rate replaces its rate.
+    schedule : callable, optional
+        Factor of every replica's rate at a step, which counts from 0: a function of the
+        step in `keras.ops`, or a schedule of `keras.optimizers.schedules` that starts
+        from a rate of 1.
     steps, batch : int
         Gradient steps, and examples in each.
     record : tuple of int
@@ -96,6 +139,7 @@ class Recipe:
     record_every: int = 0
     metrics: tuple[str | Callable[..., Any], ...] = ("accuracy",)
     until: tuple[tuple[str, float], ...] = ()
+    schedule: Callable[[Any], Any] | None = None
     train_examples: int | None = None
     test: Literal["last", "recorded"] = "last"
     dtype: str = "float32"

@@ -2,14 +2,147 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dlclaims.engine.recipe import Examples, Recipe, Stream
 from dlclaims.errors import UsageError
 
 if TYPE_CHECKING:
     from dlclaims.seeds import Seeds
+
+#: Steps of a stream whose examples are drawn, and trained on, at a time.
+STREAM_STEPS = 32
+
+
+class Legs(NamedTuple):
+    """From which step one call of a program trains on, and where it stops to look.
+
+    Parameters
+    ----------
+    begin : ndarray of int, shape ()
+        Steps taken before.
+    stops : ndarray of int, shape (r,)
+        Steps at which the call stops, ascending.
+    is_recorded : ndarray of int, shape (r,)
+        1 where the splits are measured at a stop.
+    is_last : ndarray of int, shape ()
+        1 where the late splits are measured after the last stop.
+    """
+
+    begin: np.ndarray
+    stops: np.ndarray
+    is_recorded: np.ndarray
+    is_last: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """Mini-batches of examples that are there before training: one call does all.
+
+    Parameters
+    ----------
+    examples : Examples
+    order : ndarray of int, shape (seeds, steps, batch)
+    recipe : Recipe
+    """
+
+    examples: Examples
+    order: np.ndarray
+    recipe: Recipe
+
+    def legs(self, end: int) -> list[Legs]:
+        """Return what the one call does that trains up to step `end`."""
+        stops = np.minimum(self.recipe.recorded, end)
+        return [_legs(0, stops, np.ones(len(stops)), 1)]
+
+    def batches(self, seeds: np.ndarray, legs: Legs) -> Any:
+        """Return indices of the examples, shape (steps, seeds, batch)."""
+        return self.order[seeds].swapaxes(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Fresh:
+    """Mini-batches that are drawn as training goes on, some steps a call.
+
+    Parameters
+    ----------
+    examples : Examples
+        What is evaluated.
+    stream : Stream
+    seeds : Seeds
+    recipe : Recipe
+    """
+
+    examples: Examples
+    stream: Stream
+    seeds: Seeds
+    recipe: Recipe
+
+    def legs(self, end: int) -> list[Legs]:
+        """Return what the calls do that train up to step `end`."""
+        steps, recorded = self.recipe.steps, self.recipe.recorded
+        begins = range(0, steps, STREAM_STEPS)
+        own = [
+            [s for s in recorded if b < s <= b + STREAM_STEPS or s == b == 0]
+            for b in begins
+        ]
+        size = 1 + max(map(len, own))
+        legs = []
+        for begin, stops in zip(begins, own, strict=True):
+            last = min(begin + STREAM_STEPS, steps)
+            filled = np.minimum([*stops, *[last] * (size - len(stops))], end)
+            is_recorded = np.arange(size) < len(stops)
+            legs.append(_legs(begin, filled, is_recorded, last == steps))
+        return legs[: max(1, -(-end // STREAM_STEPS))]
+
+    def batches(self, seeds: np.ndarray, legs: Legs) -> Any:
+        """Return the examples of a call, each of shape (steps, seeds, batch, ...)."""
+        names = tuple(self.seeds)
+        size = STREAM_STEPS, self.recipe.batch
+        own = [
+            self.stream.examples(
+                self.seeds.generator(names[row], f"data/step/{legs.begin}"),
+                math.prod(size),
+                self.recipe.dtype,
+            )
+            for row in seeds
+        ]
+        return [
+            np.stack([part.reshape(*size, *part.shape[1:]) for part in parts], axis=1)
+            for parts in zip(*own, strict=True)
+        ]
+
+
+def fixed(examples: Examples, recipe: Recipe, seeds: Seeds) -> Fixed:
+    """Return the mini-batches of a recipe's steps from given examples."""
+    order = batches(examples.train, recipe.steps, recipe.batch, seeds)
+    return Fixed(examples, order, recipe)
+
+
+def fresh(stream: Stream, recipe: Recipe, seeds: Seeds) -> Fresh:
+    """Return the mini-batches of a recipe's steps from a stream.
+
+    Its validation and test examples are each seed's own, drawn once.
+    """
+    sizes = {"validation": stream.validation, "test": stream.test}
+    drawn = [
+        stream.examples(seeds.generator(seed, f"data/{name}"), size, recipe.dtype)
+        for name, size in sizes.items()
+        for seed in seeds
+    ]
+    rows = np.arange(len(seeds) * sum(sizes.values()))
+    validation, test = np.split(rows, [len(seeds) * stream.validation])
+    pool = Examples(
+        *(np.concatenate(part) for part in zip(*drawn, strict=True)),
+        train=np.zeros((len(seeds), 0), int),
+        validation=validation.reshape(len(seeds), -1),
+        test=test.reshape(len(seeds), -1),
+    )
+    return Fresh(pool, stream, seeds, recipe)
 
 
 def batches(train: np.ndarray, steps: int, batch: int, seeds: Seeds) -> np.ndarray:
@@ -36,3 +169,7 @@ def batches(train: np.ndarray, steps: int, batch: int, seeds: Seeds) -> np.ndarr
         for epoch in range(epochs):
             schedule[row, epoch] = rng.permutation(train[row])[: per_epoch * batch]
     return schedule.reshape(len(seeds), -1, batch)[:, :steps]
+
+
+def _legs(begin: int, stops: Any, is_recorded: Any, is_last: int) -> Legs:
+    return Legs(*(np.asarray(a, "int32") for a in (begin, stops, is_recorded, is_last)))

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlclaims.engine import architecture, backends, cache, numerics, schedule
+from dlclaims.engine import (
+    architecture,
+    backends,
+    cache,
+    hyperparameters,
+    numerics,
+    schedule,
+)
 from dlclaims.engine.blueprint import Blueprint, blueprint, joined, precision
 from dlclaims.engine.numerics import Numerics
 from dlclaims.engine.program import Program
-from dlclaims.engine.recipe import SPLITS, Examples, Recipe, typed
+from dlclaims.engine.recipe import SPLITS, Examples, Recipe, Stream, typed
 from dlclaims.engine.runs import Runs
 from dlclaims.errors import UsageError
 
@@ -42,7 +49,7 @@ def initialize(
 
 def train(
     build: Callable[[], keras.Model],
-    examples: Examples,
+    examples: Examples | Stream,
     recipe: Recipe,
     seeds: Seeds,
     learning_rates: Sequence[float],
@@ -57,7 +64,8 @@ def train(
     ----------
     build : callable
         Returns a new Keras model from stock layers.
-    examples : Examples
+    examples : Examples or Stream
+        Fixed ones, gone through in epochs, or fresh ones at every step.
     recipe : Recipe
     seeds : Seeds
     learning_rates : sequence of float
@@ -71,40 +79,126 @@ def train(
         When splits and seeds differ in number, or the batch exceeds the training split.
     """
     rates = tuple(float(rate) for rate in learning_rates)
-    rows = [len(getattr(examples, name)) for name in SPLITS]
-    if not rates or {*rows} != {len(seeds)}:
-        raise UsageError(
-            "at least one learning rate, and one row of every split for each seed",
-            f"{len(rates)} rates, {len(seeds)} seeds, splits of {rows} rows",
-            "build the splits from the same seeds",
-        )
+    make = schedule.fresh if isinstance(examples, Stream) else schedule.fixed
+    if not isinstance(examples, Stream):
+        rows = [len(getattr(examples, name)) for name in SPLITS]
+        if {*rows} != {len(seeds)}:
+            raise UsageError(
+                "one row of every split for each seed",
+                f"{len(seeds)} seeds, splits of {rows} rows",
+                "build the splits from the same seeds",
+            )
+    if not rates:
+        raise UsageError("at least one learning rate", "none", "name the rates")
     base = numerics.current()
-    order = schedule.batches(examples.train, recipe.steps, recipe.batch, seeds)
     # Replicas run over the learning rates of the first seed, then of the second.
     owner = np.repeat(np.arange(len(seeds)), len(rates))
-    often, late = measured(examples, recipe)
     with precision(recipe.dtype):
+        source = make(examples, recipe, seeds)
+        often, late = measured(source.examples, recipe)
         plan = blueprint(build, recipe.dtype)
+        optimizer = recipe.optimizer()
         settings = settings or pick(plan, recipe, base)
-        program = prepare(plan, recipe, examples, settings)
-        own = (
-            program.start(
-                [value[owner] for value in plan.draw(seeds)], np.tile(rates, len(seeds))
-            ),
-            order[owner],
+        program = prepare(plan, recipe, optimizer, source.examples.y, settings)
+        values = [value[owner] for value in plan.draw(seeds)]
+        job = Job(
+            program,
+            settings,
+            source,
+            owner,
+            typed(hyperparameters.values(plan.model, optimizer), recipe.dtype),
+            program.start(values, np.tile(rates, len(seeds))),
             [split[owner] for split in often.values()],
             [split[owner] for split in late.values()],
         )
-        run = partial(execute, program, recipe, settings, examples)
-        state, records, final = run(own, recipe.steps)
+        everyone = np.arange(len(owner))
+        state, records, final = job.run(everyone, recipe.steps)
         diverged_at = first_not_finite(state[3], records, recipe)
-        restore(run, own, state, diverged_at)
+        restore(job, state, diverged_at)
     table = np.full((*records.shape[:2], len(SPLITS), records.shape[3]), np.nan)
     table[:, :, [SPLITS.index(name) for name in often]] = records
     if late:
         table[:, -1, [SPLITS.index(name) for name in late]] = final
-    values = tuple(joined(plan.model, *state[:2]))
-    return Runs(plan, seeds, rates, values, settings, recipe, table, diverged_at)
+    values = joined(plan.model, program.packing.unpack(state[0]), state[1])
+    return Runs(plan, seeds, rates, tuple(values), settings, recipe, table, diverged_at)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """All that the calls of a program need to train all replicas.
+
+    Parameters
+    ----------
+    program : Program
+    settings : Numerics
+    source : Fixed or Fresh
+    owner : ndarray of int, shape (replicas,)
+        The position of each replica's seed.
+    knobs : ndarray, shape (hyperparameters,)
+    start : tuple
+        The state before the first step, replicas first.
+    often, last : list of ndarray of int, shape (replicas, m)
+    """
+
+    program: Program
+    settings: Numerics
+    source: schedule.Fixed | schedule.Fresh
+    owner: np.ndarray
+    knobs: np.ndarray
+    start: Any
+    often: list[np.ndarray]
+    last: list[np.ndarray]
+
+    @property
+    def data(self) -> list[np.ndarray]:
+        """The examples x and y that indices point into."""
+        examples, dtype = self.source.examples, self.program.dtype
+        return [typed(examples.x, dtype), typed(examples.y, dtype)]
+
+    def arguments(self, chunk: np.ndarray, legs: schedule.Legs) -> list[Any]:
+        """Return what comes after the data in the first call for a chunk."""
+        from keras import tree
+
+        batches = self.source.batches(self.owner[chunk], legs)
+        own = self.start, self.often, self.last
+        state, often, last = tree.map_structure(lambda array: array[chunk], own)
+        return [batches, self.knobs, legs, state, often, last]
+
+    def run(self, replicas: np.ndarray, end: int) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Train some replicas up to step `end`; return state, records, final.
+
+        All have the replicas as their first axis.
+        """
+        from keras import tree
+
+        number = self.settings.replicas_per_call
+        # The last chunk is filled up with its last replica: all have one shape.
+        filled = np.arange(-(-len(replicas) // number) * number)
+        chunks = replicas[filled.clip(max=len(replicas) - 1)].reshape(-1, number)
+        first, *further = self.source.legs(end)
+        data, tensor = self.data, backends.load().tensor
+        example = [data, *self.arguments(chunks[0], first)]
+        call = self.program.compiled(example, self.settings.xla)
+        data = tree.map_structure(tensor, data)
+
+        def train(chunk: np.ndarray) -> Any:
+            given = tree.map_structure(tensor, self.arguments(chunk, first))
+            _, knobs, _, _, often, last = given
+            state, records, final = call(data, *given)
+            kept = [np.asarray(records)[first.is_recorded > 0]]
+            for legs in further:
+                batches = self.source.batches(self.owner[chunk], legs)
+                given = tree.map_structure(tensor, (batches, knobs, legs))
+                state, records, final = call(data, *given, state, often, last)
+                kept.append(np.asarray(records)[legs.is_recorded > 0])
+            state, final = tree.map_structure(np.asarray, (state, final))
+            return state, np.concatenate(kept).swapaxes(0, 1), final
+
+        with ThreadPoolExecutor(self.settings.replica_threads) as pool:
+            outputs = list(pool.map(train, chunks))
+        return tree.map_structure(
+            lambda *parts: np.concatenate(parts)[: len(replicas)], *outputs
+        )
 
 
 def first_not_finite(
@@ -117,7 +211,7 @@ def first_not_finite(
     missed : ndarray of int, shape (replicas,)
         The first step whose batch loss was not finite, 0 for none.
     records : ndarray, shape (replicas, recorded steps, splits, measures)
-        The loss of the training split comes first; it may show it a step earlier.
+        The loss of the first split, which may show it a step earlier, comes first.
     """
     never = recipe.steps + 1
     steps = np.maximum(recipe.recorded, 1)
@@ -126,9 +220,7 @@ def first_not_finite(
     return np.where(first < never, first, 0)
 
 
-def restore(
-    run: Callable[[Any, int], Any], own: Any, state: Any, diverged_at: np.ndarray
-) -> None:
+def restore(job: Job, state: Any, diverged_at: np.ndarray) -> None:
     """Put diverged replicas of `state` back to their last finite weights.
 
     Training repeats itself to the bit, so the way back is to run up to there again;
@@ -137,9 +229,8 @@ def restore(
     from keras import tree
 
     for row in np.flatnonzero(diverged_at):
-        replica = tree.map_structure(lambda array: array[[row]], own)  # noqa: B023
         for stop in range(diverged_at[row] - 1, -1, -1):
-            again, _, _ = run(replica, stop)
+            again, _, _ = job.run(np.array([row]), stop)
             if all(np.isfinite(array).all() for array in (*again[0], *again[1])):
                 break
         for whole, part in zip(tree.flatten(state), tree.flatten(again), strict=True):
@@ -176,7 +267,11 @@ def pick(plan: Blueprint, recipe: Recipe, base: Numerics) -> Numerics:
 
 
 def prepare(
-    plan: Blueprint, recipe: Recipe, examples: Examples, settings: Numerics
+    plan: Blueprint,
+    recipe: Recipe,
+    optimizer: keras.optimizers.Optimizer,
+    y: np.ndarray,
+    settings: Numerics,
 ) -> Program:
     """Return the program of a configuration, which this process may have already.
 
@@ -186,64 +281,18 @@ def prepare(
         The optimizer's learning rate is a schedule.
     """
     structure, kept = architecture.fingerprint(plan.model)
-    optimizer = recipe.optimizer()
     config = optimizer.get_config()
     if not isinstance(config["learning_rate"], float):
         raise UsageError(
             "an optimizer with a constant learning rate",
             f"{type(optimizer).__name__} with {config['learning_rate']}",
-            "leave the rate out: each replica has its own",
+            "leave the rate out, and give the schedule to Recipe(schedule=...)",
         )
-    shapes = examples.x.shape, examples.y.shape
-    sizes = tuple(getattr(examples, name).shape[1] for name in SPLITS)
+    data = dict.fromkeys(hyperparameters.of_optimizer(optimizer), True)
+    rule = {**config, **data, "learning_rate": 0, "name": ""}
     key = (
-        *(structure, recipe.loss, recipe.metrics, recipe.dtype, recipe.test),
-        *(type(optimizer), repr({**config, "learning_rate": 0, "name": ""})),
-        *(recipe.train_examples, recipe.steps, recipe.batch, len(recipe.recorded)),
-        *(shapes, sizes, examples.x.dtype.kind, examples.y.dtype.kind, settings),
+        *(structure, recipe.loss, recipe.metrics, recipe.schedule, recipe.dtype),
+        *(type(optimizer), repr(rule), y.ndim, settings),
     )
     number = settings.replicas_per_call
-    return cache.once(
-        key, kept, lambda: Program(plan.model, recipe, examples.y, number)
-    )
-
-
-def execute(
-    program: Program,
-    recipe: Recipe,
-    settings: Numerics,
-    examples: Examples,
-    own: Any,
-    stop: int,
-) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Run all replicas up to step `stop`; return state, records, final, replicas first.
-
-    Parameters
-    ----------
-    own : (state, order, often, last)
-        As `Program.run` takes them, but with the replicas as first axis everywhere.
-    """
-    from keras import tree
-
-    backend, number = backends.load(), settings.replicas_per_call
-    data = [backend.tensor(typed(a, recipe.dtype)) for a in (examples.x, examples.y)]
-    recorded = backend.tensor(np.minimum(recipe.recorded, stop, dtype="int32"))
-    replicas = len(own[1])
-    # The last chunk is filled up with its last replica, so that all have one shape.
-    rows = np.arange(-(-replicas // number) * number).clip(max=replicas - 1)
-
-    def arguments(chunk: np.ndarray) -> list[Any]:
-        state, order, often, last = tree.map_structure(lambda a: a[chunk], own)
-        each = state, order.swapaxes(0, 1), often, last
-        return [data, *tree.map_structure(backend.tensor, each), recorded]
-
-    def run(chunk: np.ndarray) -> Any:
-        outputs = program.call(*arguments(chunk))
-        state, records, final = tree.map_structure(np.asarray, outputs)
-        return state, records.swapaxes(0, 1), final
-
-    chunks = list(rows.reshape(-1, number))
-    program.compile(arguments(chunks[0]), settings.xla)
-    with ThreadPoolExecutor(settings.replica_threads) as pool:
-        outputs = list(pool.map(run, chunks))
-    return tree.map_structure(lambda *parts: np.concatenate(parts)[:replicas], *outputs)
+    return cache.once(key, kept, lambda: Program(plan.model, recipe, y, number))

@@ -78,6 +78,17 @@ def gradients(function: Callable[..., Any], number: int) -> Callable[..., Any]:
     return evaluate
 
 
+def dropout(inputs: Any, rate: Any, noise_shape: Any, seed: Any) -> Any:
+    """Return what Keras' Dropout gives in training, its rate being a tensor."""
+    from keras.src.backend.jax import random
+
+    noise_shape = random._get_concrete_noise_shape(inputs, noise_shape)
+    kept = 1.0 - rate.astype(inputs.dtype)
+    mask = jax.random.bernoulli(random.jax_draw_seed(seed), kept, noise_shape)
+    mask = jax.numpy.broadcast_to(mask, inputs.shape)
+    return jax.numpy.where(mask, inputs / kept, 0)
+
+
 def pure(optimizer: Any) -> Any:
     """Return the optimizer: Keras' are pure on JAX already."""
     return optimizer

@@ -106,6 +106,18 @@ def gradients(function: Callable[..., Any], number: int) -> Callable[..., Any]:
     return evaluate
 
 
+def dropout(inputs: Any, rate: Any, noise_shape: Any, seed: Any) -> Any:
+    """Return what Keras' Dropout gives in training, its rate being a tensor."""
+    from keras.src.backend.tensorflow import random
+    from keras.src.random.seed_generator import draw_seed
+
+    seed = random._cast_seed(draw_seed(seed))
+    noise_shape = random._get_concrete_noise_shape(inputs, noise_shape)
+    return tf.nn.experimental.stateless_dropout(
+        inputs, tf.cast(rate, inputs.dtype), noise_shape=noise_shape, seed=seed
+    )
+
+
 def pure(optimizer: Any) -> Any:
     """Return the Keras optimizer with a working `stateless_apply`.
 
