@@ -70,12 +70,10 @@ def main(
     for task in dict.fromkeys(each):  # growth shares some with the other parts
         print(train(table, *task, limit), flush=True)
         table.write(out / "engine.csv")
-    print()
-    for line in table.summary():
-        print(line)
     if not quick:
         from benchmarks import picture
 
+        print(*("", *table.summary()), sep="\n")
         picture.save(out)
     print(f"\nwritten to {out}")
 

@@ -8,8 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.contenders import Contender, Outcome
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Missed(Exception):
@@ -79,6 +82,7 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # TensorFlow's log; a failure comes as a result
         text=True,
+        cwd=ROOT,
         env={
             **os.environ,
             "KERAS_BACKEND": "tensorflow",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.contenders import CONTENDERS, GROWING
 from benchmarks.workloads import GROWING as GROWING_WORKLOAD
-from benchmarks.workloads import LONG, WORKLOADS, named
+from benchmarks.workloads import WORKLOADS, named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,7 @@ def save(folder: Path) -> None:
         rates(beside, machine["matrix_peak_gflops"], axes["rate"])
         dots(beside, axes["compile"], "compile_seconds", "building, compiling: seconds")
         dots(beside, axes["memory"], "peak_mb", "peak memory: MiB, libraries included")
+        axes["memory"].set(yscale="linear", ylim=(0, None))
         growth(table, axes)
         legend(axes["legend"])
         figure.suptitle(f"{TITLE} ({machine['cores']} cores, {machine['processor']})")
@@ -121,13 +122,12 @@ def growth(table: pd.DataFrame, axes: dict[str, Axes]) -> None:
     wide = at_steps[
         at_steps.workload.str.partition("/")[0] == GROWING_WORKLOAD.name
     ].assign(width=lambda part: [named(name).net.width for name in part.workload])
-    title = f"{GROWING_WORKLOAD.name}, {GROWING_WORKLOAD.title}"
-    lines(seeds, axes["seeds"], "replicas", "seeds", title)
-    lines(long, axes["steps"], "steps", f"steps ({number} seeds)", f"{LONG} x steps")
-    lines(wide, axes["width"], "width", f"width ({number} seeds)", "width")
+    lines(seeds, axes["seeds"], "replicas", "seeds")
+    lines(long, axes["steps"], "steps", f"steps ({number} seeds)")
+    lines(wide, axes["width"], "width", f"width ({number} seeds)")
 
 
-def lines(rows: pd.DataFrame, ax: Axes, x: str, label: str, title: str) -> None:
+def lines(rows: pd.DataFrame, ax: Axes, x: str, label: str) -> None:
     import seaborn as sns
     from matplotlib.ticker import NullFormatter, NullLocator
 
@@ -149,7 +149,7 @@ def lines(rows: pd.DataFrame, ax: Axes, x: str, label: str, title: str) -> None:
     )
     ticks = sorted(rows[x].unique())
     ax.set(xscale="log", yscale="log", xlabel=label, ylabel="total seconds")
-    ax.set_title(title)
+    ax.set_title(f"{GROWING_WORKLOAD.name}: growth with {x}")
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())
