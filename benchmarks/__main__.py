@@ -17,7 +17,7 @@ from benchmarks.workloads import LONG, REPLICAS, WIDTHS, WORKLOADS, Workload, wi
 PARTS = ("table", "long", "growth")
 FULL, PARTIAL = Path(__file__).parent / "results", Path("build/benchmarks")
 LONG_CONTENDERS = (FIT, EAGER, "JAX, 2 threads", OURS)
-LOOP_REPLICAS = 2  # of a loop in a long training: it shares nothing between seeds
+LOOP_REPLICAS = 2  # of a loop where it takes long: it shares nothing between seeds
 SEEDS = (1, 4, 16, 64)
 QUICK_REPLICAS, QUICK_STEPS = 2, 10
 
@@ -84,7 +84,11 @@ def tasks(
     contenders: list[Contender],
     replicas: int,
 ) -> Iterator[Task]:
-    """Yield what is trained, the baseline of each workload first."""
+    """Yield what is trained, the baseline of each workload first.
+
+    Long are the trainings of the workloads that have a goal.
+    """
+    few = min(LOOP_REPLICAS, replicas)
     if "table" in parts:
         for workload in workloads:
             for contender in contenders:
@@ -92,8 +96,7 @@ def tasks(
     if "long" in parts:
         for workload in workloads:
             for contender in contenders:
-                if contender.name in LONG_CONTENDERS:
-                    few = min(LOOP_REPLICAS, replicas)
+                if workload.goal and contender.name in LONG_CONTENDERS:
                     number = few if contender.is_loop else replicas
                     yield workload, contender, number, LONG * workload.steps
     if "growth" in parts and GROWING_WORKLOAD in workloads:
@@ -103,7 +106,8 @@ def tasks(
                 for number in SEEDS:
                     yield GROWING_WORKLOAD, contender, number, steps
                 for width in WIDTHS:
-                    yield wide(width), contender, replicas, steps
+                    number = few if contender.is_loop else replicas
+                    yield wide(width), contender, number, steps
 
 
 def train(
@@ -141,10 +145,13 @@ def hopeless(
     steps: int,
     limit: float,
 ) -> None:
-    """Raise Exceeded where a shorter training of as many replicas took too long."""
+    """Raise Exceeded where a shorter training of as many replicas tells it before."""
     shorter = table.find(contender.name, workload.name, workload.steps, replicas)
-    if steps > workload.steps and shorter and shorter.total_seconds is None:
-        raise launch.Exceeded(f"over {limit:g} s already with {workload.steps} steps")
+    if steps == workload.steps or shorter is None:
+        return
+    total, compiling = shorter.total_seconds, shorter.compile_seconds or 0.0
+    if total is None or (total - compiling) * steps / workload.steps > limit:
+        raise launch.Exceeded(f"over {limit:g} s, as {workload.steps} steps tell")
 
 
 if __name__ == "__main__":

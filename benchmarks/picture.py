@@ -114,14 +114,16 @@ def growth(table: pd.DataFrame, axes: dict[str, Axes]) -> None:
     own = rows[rows.workload == GROWING_WORKLOAD.name]
     seeds = own[own.steps == GROWING_WORKLOAD.steps]
     number = same_seeds(table).replicas.max()
-    # Loops train few seeds in a long training, and need as long for each.
-    long = own[own.replicas.isin((number, 2))]
-    long = long[(long.replicas == number) | (long.steps != GROWING_WORKLOAD.steps)]
-    long = long.assign(total_seconds=number * long.total_seconds / long.replicas)
-    at_steps = rows[(rows.steps == GROWING_WORKLOAD.steps) & (rows.replicas == number)]
-    wide = at_steps[
-        at_steps.workload.str.partition("/")[0] == GROWING_WORKLOAD.name
-    ].assign(width=lambda part: [named(name).net.width for name in part.workload])
+    # A loop trains few seeds where it takes long, and needs as many seconds for each.
+    same = ["contender", "workload", "steps"]
+    few = rows[rows.replicas <= number].sort_values("replicas")
+    each = few.drop_duplicates(same, keep="last")
+    whole = each.assign(total_seconds=number * each.total_seconds / each.replicas)
+    long = whole[whole.workload == GROWING_WORKLOAD.name]
+    base = whole.workload.str.partition("/")[0] == GROWING_WORKLOAD.name
+    wide = whole[base & (whole.steps == GROWING_WORKLOAD.steps)].assign(
+        width=lambda part: [named(name).net.width for name in part.workload]
+    )
     lines(seeds, axes["seeds"], "replicas", "seeds")
     lines(long, axes["steps"], "steps", f"steps ({number} seeds)")
     lines(wide, axes["width"], "width", f"width ({number} seeds)")

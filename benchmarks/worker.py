@@ -20,7 +20,8 @@ def main() -> None:
     train = contender.load()
     _ = job.examples, job.order
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():  # whoever would have started it is gone
+        return
     try:
         result = asdict(train(job))
     except Exception as error:  # the run goes on, and tells what this one cannot do

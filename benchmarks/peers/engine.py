@@ -16,7 +16,7 @@ import keras  # noqa: E402
 
 #: A second training tells what the first one spent on compiling; after a first one that
 #: took longer, the difference would not be seen.
-REPEATED_SECONDS = 30
+REPEATED_SECONDS = 10
 
 
 def train(job: Job) -> Outcome:

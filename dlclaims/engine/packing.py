@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlclaims.engine import backends
+
 if TYPE_CHECKING:
     import keras
 
@@ -36,31 +38,41 @@ class Packing:
     shapes: tuple[tuple[int, ...], ...]
     is_flat: bool
 
-    def pack(self, weights: list[Any], xp: Any = np) -> list[Any]:
-        """Return weights as they are kept; further axes come before their own.
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers of elements of the weights."""
+        return [prod(shape) for shape in self.shapes]
 
-        Parameters
-        ----------
-        xp : module
-            numpy or `keras.ops`.
-        """
+    def pack(self, weights: list[Any]) -> list[Any]:
+        """Return weights as they are kept: tensors of one replica."""
+        from keras import ops
+
         if not self.is_flat:
             return weights
-        vectors = [
-            xp.reshape(weight, (*weight.shape[: weight.ndim - len(shape)], prod(shape)))
-            for weight, shape in zip(weights, self.shapes, strict=True)
-        ]
-        return [xp.concatenate(vectors, -1)]
+        return [ops.concatenate([ops.reshape(weight, (-1,)) for weight in weights])]
 
-    def unpack(self, packed: list[Any], xp: Any = np) -> list[Any]:
+    def unpack(self, packed: list[Any]) -> list[Any]:
         """Return the weights that `pack` was given."""
+        from keras import ops
+
         if not self.is_flat:
             return packed
-        (vector,) = packed
-        ends = np.cumsum([prod(shape) for shape in self.shapes])[:-1].tolist()
-        parts = xp.split(vector, ends, -1) if ends else [vector]
+        parts = backends.load().split(packed[0], self.sizes)
+        return [ops.reshape(*each) for each in zip(parts, self.shapes, strict=True)]
+
+    def pack_replicas(self, weights: list[np.ndarray]) -> list[np.ndarray]:
+        """Return weights of shape (replicas, *shape) as they are kept."""
+        if not self.is_flat:
+            return weights
+        return [np.concatenate([each.reshape(len(each), -1) for each in weights], 1)]
+
+    def unpack_replicas(self, packed: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the weights that `pack_replicas` was given."""
+        if not self.is_flat:
+            return packed
+        parts = np.split(packed[0], np.cumsum(self.sizes)[:-1], 1)
         return [
-            xp.reshape(part, (*vector.shape[:-1], *shape))
+            part.reshape(len(part), *shape)
             for part, shape in zip(parts, self.shapes, strict=True)
         ]
 
@@ -85,6 +97,6 @@ def packing(
     )
     own = Packing(tuple(tuple(weight.shape) for weight in weights), is_flat)
     if is_flat:
-        length = sum(prod(shape) for shape in own.shapes)
-        weights = [keras.Variable(np.zeros(length), dtype=weights[0].dtype)]
+        zeros = np.zeros(sum(own.sizes))
+        weights = [keras.Variable(zeros, dtype=weights[0].dtype)]
     return own, weights

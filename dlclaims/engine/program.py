@@ -48,8 +48,9 @@ class Program:
         self.backend = backends.load()
         self.traces = 0
         self._compiled: dict[Any, Any] = {}
-        optimizer = self.backend.pure(recipe.optimizer())
+        optimizer = recipe.optimizer()
         self.packing, weights = packing.packing(model, optimizer)
+        optimizer = self.backend.pure(optimizer)
         self.knobs = hyperparameters.of_optimizer(optimizer)
         self.dropouts = len(hyperparameters.dropouts(model))
         self.clip = next((n for n in self.knobs if n in hyperparameters.CLIPS), None)
@@ -73,7 +74,7 @@ class Program:
             for place, v in enumerate(self.optimizer.variables)
         ]
         never = np.zeros(len(rates), "int32")
-        return self.packing.pack(trained), others, slots, never
+        return self.packing.pack_replicas(trained), others, slots, never
 
     def compiled(self, arguments: list[Any], xla: bool) -> Any:
         """Return `run`, compiled once for arguments of these shapes."""
@@ -89,7 +90,7 @@ class Program:
         """Return one replica's loss on a batch, penalties included, as Keras trains."""
         from keras import ops
 
-        weights = self.packing.unpack(trained, ops)
+        weights = self.packing.unpack(trained)
         prediction, others, penalties = self.model.stateless_call(
             weights, others, x, training=True, return_losses=True
         )
@@ -107,9 +108,9 @@ class Program:
 
         trained, _, slots, diverged_at = state
         if self.clip:
-            weights = self.packing.unpack(slopes, ops)
+            weights = self.packing.unpack(slopes)
             weights = hyperparameters.clipped(weights, self.clip, knobs[self.clip])
-            slopes = self.packing.pack(weights, ops)
+            slopes = self.packing.pack(weights)
         if "weight_decay" in knobs:
             self.optimizer.weight_decay = knobs["weight_decay"]
         rate = slots[self.rate]
@@ -127,7 +128,7 @@ class Program:
         """Return one replica's measures of each example, shape (examples, measures)."""
         from keras import ops
 
-        weights = self.packing.unpack(trained, ops)
+        weights = self.packing.unpack(trained)
         prediction, _ = self.model.stateless_call(weights, others, x, training=False)
         columns = [ops.cast(f(y, prediction), self.dtype) for f in self.measures]
         return ops.stack([_by_example(column) for column in columns], -1)

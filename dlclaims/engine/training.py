@@ -119,7 +119,7 @@ def train(
     table[:, :, [SPLITS.index(name) for name in often]] = records
     if late:
         table[:, -1, [SPLITS.index(name) for name in late]] = final
-    values = joined(plan.model, program.packing.unpack(state[0]), state[1])
+    values = joined(plan.model, program.packing.unpack_replicas(state[0]), state[1])
     return Runs(plan, seeds, rates, tuple(values), settings, recipe, table, diverged_at)
 
 

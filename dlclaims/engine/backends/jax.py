@@ -46,6 +46,11 @@ def gather(array: jax.Array, indices: jax.Array) -> jax.Array:
     return array[indices]
 
 
+def split(vector: jax.Array, sizes: Sequence[int]) -> list[jax.Array]:
+    """Return the parts of a vector."""
+    return jax.numpy.split(vector, np.cumsum(sizes)[:-1])
+
+
 def compile(function: Callable[..., Any], xla: bool, arguments: Sequence[Any]) -> Any:
     """Return `function` compiled for the shapes of `arguments` (nested arrays)."""
     return jax.jit(function).lower(*arguments).compile()

@@ -50,6 +50,11 @@ def gather(array: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
     return tf.gather(array, indices)
 
 
+def split(vector: tf.Tensor, sizes: Sequence[int]) -> list[tf.Tensor]:
+    """Return the parts of a vector."""
+    return tf.split(vector, sizes)
+
+
 def compile(function: Callable[..., Any], xla: bool, arguments: Sequence[Any]) -> Any:
     """Return `function` compiled for the shapes of `arguments` (nested tensors)."""
     compiled = tf.function(function, jit_compile=xla, autograph=False)
