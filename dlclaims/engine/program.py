@@ -239,9 +239,8 @@ class Program:
 
         size = (*self.lead, len(often), len(self.measures))
         records = ops.zeros((*stops.shape, *size), self.dtype)
-        with hyperparameters.dropping(
-            self.model, [knobs[len(self.knobs) + k] for k in range(self.dropouts)]
-        ):
+        rates = [knobs[len(self.knobs) + place] for place in range(self.dropouts)]
+        with hyperparameters.dropping(self.model, rates):
             state, _, records = repeat(leg, (state, begin, records), 0, stops.shape[0])
             final = state[3]
             if last:

@@ -95,7 +95,8 @@ def gradients(function: Callable[..., Any], number: int) -> Callable[..., Any]:
 
     `function` maps (parameters, ...) to a scalar and extras. The gradient is taken of
     the sum over replicas, outside the map: that compiles in a quarter of the time, and
-    replicas do not depend on each other's parameters.
+    replicas do not depend on each other's parameters. A look-up's gradient is summed
+    over equal indices first: Keras' optimizers square it as it comes.
     """
     mapped = map_replicas(function, number)
 
@@ -106,7 +107,7 @@ def gradients(function: Callable[..., Any], number: int) -> Callable[..., Any]:
             total = tf.reduce_sum(values)
         zero = tf.UnconnectedGradients.ZERO
         slopes = tape.gradient(total, parameters, unconnected_gradients=zero)
-        return values, extras, slopes
+        return values, extras, tf.nest.map_structure(tf.convert_to_tensor, slopes)
 
     return evaluate
 
