@@ -6,11 +6,20 @@ Importing this package is cheap; Keras and its backend are imported by the first
 from dlclaims.engine.numerics import Numerics, pin
 from dlclaims.engine.probes import (
     LayerGradients,
+    ablation,
+    activation_statistics,
+    curvature,
     derivative,
+    hessian_products,
+    jacobian_norms,
+    jacobians,
+    lag_gradients,
     layer_gradients,
+    position_jacobians,
     preactivation_gradients,
     representations,
     signal_to_noise,
+    state_gradients,
 )
 from dlclaims.engine.recipe import Examples, Recipe, Stream
 from dlclaims.engine.runs import Runs
@@ -23,12 +32,21 @@ __all__ = [
     "Recipe",
     "Runs",
     "Stream",
+    "ablation",
+    "activation_statistics",
+    "curvature",
     "derivative",
+    "hessian_products",
     "initialize",
+    "jacobian_norms",
+    "jacobians",
+    "lag_gradients",
     "layer_gradients",
     "pin",
+    "position_jacobians",
     "preactivation_gradients",
     "representations",
     "signal_to_noise",
+    "state_gradients",
     "train",
 ]

@@ -1,8 +1,4 @@
-"""Looking into networks: gradients and activations layer by layer, for all replicas.
-
-`taps` says what a hidden layer is and whose the examples are. Probes run in inference
-mode.
-"""
+"""Gradients at pre-activations, activations and weights, layer by layer."""
 
 from __future__ import annotations
 
@@ -13,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims.engine import backends
-from dlclaims.engine.recipe import typed
+from dlclaims.engine.probes.tables import gaussian_readouts, log_rms, tidy
 from dlclaims.engine.runs import Runs
-from dlclaims.engine.taps import compute, hidden_layers, own, places, tapped, zeros
+from dlclaims.engine.taps import (
+    compute,
+    hidden_layers,
+    own,
+    places,
+    pushes,
+    tapped,
+    zeros,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -51,14 +55,15 @@ def preactivation_gradients(runs: Runs, x: np.ndarray) -> pd.DataFrame:
     from keras import ops
 
     before, after = hidden_layers(runs.plan.model)
+    layers = [*before, *after]
 
     def measure(model: keras.Model, weights: Any, x: Any, readout: Any) -> Any:
         def scalar(offsets: Any) -> tuple[Any, Any]:
-            with tapped(model, [*before, *after], offsets) as seen:
+            with tapped(model, layers, pushes(offsets)) as seen:
                 model.stateless_call(*weights, x, training=False)
             return ops.sum(readout * seen[before[-1]]), seen
 
-        offsets = zeros(model, [*before, *after], x.shape[0])
+        offsets = zeros(model, layers, weights, x)
         _, seen, slopes = backends.load().gradients(scalar, 1)(offsets)
         # Squares of vanishing gradients leave single precision's range: scale first.
         arrays = [*slopes, *(seen[name] for name in before)]
@@ -69,26 +74,21 @@ def preactivation_gradients(runs: Runs, x: np.ndarray) -> pd.DataFrame:
         ]
         return ops.stack(largest), ops.stack(moments)
 
-    layers, units = len(before), runs.plan.model.get_layer(before[-1]).output.shape[1:]
+    units = runs.plan.model.get_layer(before[-1]).output.shape[1:]
     inputs = own(runs, x, runs.plan.model.inputs[0].ndim)
-    readouts = [
-        typed(rng.standard_normal((len(inputs[0]), *units)), runs.plan.dtype)
-        for rng in (
-            runs.seeds.generator(seed, "noise/readout") for seed, _ in runs.replicas
-        )
-    ]
-    found = np.array(compute("gradients", measure, runs, inputs, readouts), float)
+    readouts = gaussian_readouts(runs, (len(inputs[0]), *units))
+    found = compute("gradients", measure, runs, inputs, readouts, layers=layers)
+    largest, moments = np.moveaxis(np.array(found, float), 1, 0)
     with np.errstate(divide="ignore"):  # the log of no gradient at all
-        logs = np.log(found[:, 0]) + np.log(found[:, 1]) / 2
-    logs = logs.reshape(-1, 3, layers)
+        logs = np.log(largest) + np.log(moments) / 2
+    logs = logs.reshape(-1, 3, len(before))
     logs[:, 1, -1] = np.nan
-    return by_layer(
-        runs,
-        layers,
-        log_gradient=logs[:, 0],
-        log_activation_gradient=logs[:, 1],
-        log_second_moment=2 * logs[:, 2],
-    )
+    columns = {
+        "log_gradient": logs[:, 0],
+        "log_activation_gradient": logs[:, 1],
+        "log_second_moment": 2 * logs[:, 2],
+    }
+    return tidy(runs, {"layer": range(1, len(before) + 1)}, columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,19 +115,16 @@ class LayerGradients:
         Columns ``log_gradient`` (dL/dz_l), ``log_activation_gradient``,
         ``log_weight_gradient``, in nats.
         """
-        columns = {
+        parts = {
             "log_gradient": self.preactivations,
             "log_activation_gradient": self.activations,
             "log_weight_gradient": self.weights,
         }
-        return by_layer(
-            self.runs,
-            len(self.weights),
-            **{
-                name: np.stack([log_rms(array) for array in arrays], axis=1)
-                for name, arrays in columns.items()
-            },
-        )
+        columns = {
+            name: np.stack([log_rms(a, range(1, a.ndim)) for a in arrays], axis=1)
+            for name, arrays in parts.items()
+        }
+        return tidy(self.runs, {"layer": range(1, len(self.weights) + 1)}, columns)
 
 
 def layer_gradients(
@@ -147,6 +144,7 @@ def layer_gradients(
 
     model = runs.plan.model
     before, after = hidden_layers(model)
+    layers = [*before, *after]
     kernels = places(model, [model.get_layer(name).kernel for name in before])
 
     def measure(model: keras.Model, weights: Any, x: Any, y: Any) -> Any:
@@ -158,23 +156,23 @@ def layer_gradients(
             for place, value in zip(kernels, chosen, strict=True):
                 values[place] = value
             parted = values[: len(trained)], values[len(trained) :]
-            with tapped(model, [*before, *after], offsets):
+            with tapped(model, layers, pushes(offsets)):
                 prediction, _ = model.stateless_call(*parted, x, training=False)
             return keras.ops.mean(keras.losses.get(loss)(y, prediction)), ()
 
-        offsets = zeros(model, [*before, *after], x.shape[0])
+        offsets = zeros(model, layers, weights, x)
         chosen = [[*trained, *others][place] for place in kernels]
         return backends.load().gradients(scalar, 1)((offsets, chosen))[2]
 
     inputs = own(runs, x, model.inputs[0].ndim)
     targets = own(runs, y, y.ndim - (x.ndim - inputs[0].ndim))
-    found = compute(("layers", loss), measure, runs, inputs, targets)
+    found = compute(("layers", loss), measure, runs, inputs, targets, layers=layers)
     slopes, weights = (
         [np.stack(layer) for layer in zip(*part, strict=True)]
         for part in zip(*found, strict=True)
     )
-    layers = len(before)
-    return LayerGradients(runs, slopes[:layers], slopes[layers:], weights)
+    depth = len(before)
+    return LayerGradients(runs, slopes[:depth], slopes[depth:], weights)
 
 
 def signal_to_noise(
@@ -210,27 +208,6 @@ def signal_to_noise(
     return np.array(ratios)
 
 
-def representations(runs: Runs, x: np.ndarray) -> list[list[np.ndarray]]:
-    """Return the activations of every replica and hidden layer.
-
-    Returns
-    -------
-    list of list of ndarray, shape (examples, units)
-        By replica, then by layer, layer 1 first. In a residual stack a layer's
-        activation is the sum that leaves its block.
-    """
-
-    def measure(model: keras.Model, weights: Any, x: Any) -> Any:
-        _, after = hidden_layers(model)
-        with tapped(model, after, None) as seen:
-            model.stateless_call(*weights, x, training=False)
-        return [seen[name] for name in after]
-
-    return compute(
-        "representations", measure, runs, own(runs, x, runs.plan.model.inputs[0].ndim)
-    )
-
-
 def derivative(function: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
     """Return the derivative of an elementwise Keras function, by differentiation.
 
@@ -247,21 +224,3 @@ def derivative(function: Callable[[Any], Any], z: np.ndarray) -> np.ndarray:
     with backend.precision(str(z.dtype)):
         slope = backend.gradients(lambda a: (ops.sum(function(a)), ()), 1)
         return np.asarray(slope(backend.tensor(z))[2])
-
-
-def log_rms(array: np.ndarray) -> np.ndarray:
-    """Return the log of the rms over all axes but the first."""
-    squares = np.square(array, dtype="float64").reshape(len(array), -1)
-    with np.errstate(divide="ignore"):
-        return np.log(squares.mean(axis=1)) / 2
-
-
-def by_layer(runs: Runs, layers: int, **columns: np.ndarray) -> pd.DataFrame:
-    """Return a tidy table of arrays of shape (replicas, layers)."""
-    import pandas as pd
-
-    rows = [(*each, layer + 1) for each in runs.replicas for layer in range(layers)]
-    table = pd.DataFrame(rows, columns=["seed", "learning_rate", "layer"])
-    if not runs.learning_rates:
-        table = table.drop(columns="learning_rate")
-    return table.assign(**{name: each.ravel() for name, each in columns.items()})
