@@ -56,7 +56,7 @@ def best(train: Callable[[Job, Setting], Outcome], trial: Job, job: Job) -> Outc
 
     A first trial, of no setting, takes what only the first call costs.
     """
-    trial = replace(trial, steps=max(2, job.steps // 20))
+    trial = replace(trial, steps=min(job.steps, max(5, job.steps // 20)))
     settings = [
         Setting(threads, is_fused)
         for threads, is_fused in product({1, THREADS}, (False, True))
