@@ -421,29 +421,6 @@ def test_work_is_counted_from_the_layers():
     assert runs.parameters == (6 + 1) * 5 + (5 + 1) * 5 + (5 + 1) * 3 + 2 * 4 * 5
 
 
-def test_convolutions_are_counted_at_every_position():
-    import keras
-
-    def build():
-        inputs = keras.Input((8, 8, 2))
-        x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(inputs)
-        x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
-        return keras.Model(inputs, x)
-
-    runs = engine.initialize(build, SEEDS)
-    assert runs.multiply_accumulates == 4 * 4 * (3 * 3 * 2 * 4) + 4 * 3
-
-
-def test_layers_without_a_rule_are_not_counted_wrongly():
-    import keras
-
-    def build():
-        return keras.Sequential([keras.Input((4, 2)), keras.layers.SimpleRNN(3)])
-
-    with pytest.raises(UsageError, match="SimpleRNN"):
-        _ = engine.initialize(build, SEEDS).multiply_accumulates
-
-
 def test_the_plan_follows_from_the_configuration():
     base = numerics.Numerics(replica_threads=2)
     pick = partial(numerics.plan, base=base)
