@@ -15,6 +15,7 @@ from test_probes import (
 )
 
 from dlclaims import engine
+from dlclaims.engine.blueprint import precision
 from dlclaims.errors import UsageError
 
 STEPS, FEATURES, UNITS = 6, 2, 4
@@ -160,7 +161,8 @@ def test_gradients_at_initial_states_are_those_of_keras_own_layer(name):
         layer = runs.replica(seed).get_layer("memory")
 
         def scalars(states, layer=layer, row=row, seed=seed):
-            output = layer(x[row], initial_state=list(states))
+            with precision("float64"):
+                output = layer(x[row], initial_state=list(states))
             return np.sum(readout(seed) * np.asarray(output), axis=-1)
 
         for state in range(count):

@@ -204,8 +204,8 @@ def compute(
     from keras import tree
 
     structure, kept = architecture.fingerprint(model)
-    places = [layer.name for layer in model.layers]
-    taps = tuple((places.index(layer), layer) for layer in layers)
+    names = [layer.name for layer in model.layers]
+    taps = tuple((names.index(layer), layer) for layer in layers)
     shapes = tuple(sequence[0].shape for sequence in arrays)
 
     def tensors(nested: Any) -> Any:

@@ -10,7 +10,6 @@ from dlclaims.engine.probes.activations import (
     activation_statistics,
     representations,
 )
-from dlclaims.engine.probes.curvature import curvature, hessian_products
 from dlclaims.engine.probes.gradients import (
     LayerGradients,
     derivative,
@@ -18,12 +17,13 @@ from dlclaims.engine.probes.gradients import (
     preactivation_gradients,
     signal_to_noise,
 )
-from dlclaims.engine.probes.jacobians import (
+from dlclaims.engine.probes.hessians import curvature, hessian_products
+from dlclaims.engine.probes.lags import lag_gradients, state_gradients
+from dlclaims.engine.probes.sensitivity import (
     jacobian_norms,
     jacobians,
     position_jacobians,
 )
-from dlclaims.engine.probes.lags import lag_gradients, state_gradients
 
 __all__ = [
     "LayerGradients",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims.engine import backends
-from dlclaims.engine.probes.jacobians import differentiable, output_shape, slopes
+from dlclaims.engine.probes.sensitivity import differentiable, output_shape, slopes
 from dlclaims.engine.probes.tables import gaussian_readouts, log_rms, tidy
 from dlclaims.engine.runs import Runs
 from dlclaims.engine.taps import compute, layer_of, own, replaced
@@ -38,7 +38,8 @@ def lag_gradients(runs: Runs, x: np.ndarray, layer: str | None = None) -> pd.Dat
     DataFrame
         One row for each replica and ``lag``, the steps T - t from input t to the last
         one, T: ``log_gradient``, the natural logarithm of the rms over examples and
-        features of dJ/dx_t; -inf where there is no dependence at all.
+        features of dJ/dx_t; -inf where there is no dependence at all, and where the
+        dtype has no number so small (float32 below -87 nats).
     """
     inputs = differentiable(runs, x, layer)
 
@@ -80,12 +81,13 @@ def state_gradients(runs: Runs, x: np.ndarray, layer: str) -> pd.DataFrame:
         One row for each replica, ``state`` (1 for h, 2 for an LSTM's c) and ``lag``,
         the steps T - t from the state after step t to the last one (lag T is the
         initial state): ``log_gradient``, the natural logarithm of the rms over examples
-        and units of the gradient; -inf where there is no dependence at all.
+        and units of the gradient; -inf as in `lag_gradients`.
     """
+    import keras
     from keras import ops
 
     chosen = layer_of(runs.plan.model, layer)
-    if not hasattr(chosen, "cell") or chosen.go_backwards:
+    if not isinstance(chosen, keras.layers.RNN) or chosen.go_backwards:
         raise UsageError(
             "a SimpleRNN, LSTM, GRU or RNN layer that reads forwards",
             f"the {type(chosen).__name__} layer {layer!r}",
