@@ -421,16 +421,50 @@ def test_work_is_counted_from_the_layers():
     assert runs.parameters == (6 + 1) * 5 + (5 + 1) * 5 + (5 + 1) * 3 + 2 * 4 * 5
 
 
-def test_the_plan_follows_from_the_configuration():
+CPU, GPU = numerics.Machine(), numerics.Machine(gpu_bytes=80e9)
+JAX, JAX_GPU = (numerics.Machine("jax", gpu_bytes) for gpu_bytes in (0.0, 80e9))
+DENSE = numerics.Work(step_work=5e7, steps=1000, replica_bytes=1e7)
+SMALL = numerics.Work(step_work=1e6, steps=1000, replica_bytes=1e5)
+
+
+@pytest.mark.parametrize(
+    ("work", "machine", "xla", "share"),
+    [
+        (DENSE, CPU, True, 1),
+        (replace(DENSE, steps=100), CPU, False, 1),
+        (replace(DENSE, has_convolution=True), CPU, False, 1),
+        (replace(DENSE, has_max_pooling=True), CPU, False, 1),
+        (replace(DENSE, steps=100, has_recurrence=True), CPU, True, 1),
+        (replace(DENSE, steps=20, has_recurrence=True), CPU, False, 1),
+        (SMALL, CPU, False, 8),
+        (replace(SMALL, is_random=True), CPU, True, 1),
+        (replace(SMALL, has_convolution=True), CPU, False, 1),
+        (replace(SMALL, has_recurrence=True), CPU, True, 1),
+        (DENSE, JAX, True, 1),
+        (replace(SMALL, is_random=True), JAX, True, 8),
+        (DENSE, GPU, True, 1024),
+        (replace(DENSE, replica_bytes=1e9), GPU, True, 32),
+        (replace(DENSE, replica_bytes=1e11), GPU, True, 1),
+        (replace(DENSE, has_convolution=True, has_max_pooling=True), GPU, False, 1),
+        (replace(DENSE, has_convolution=True, replica_bytes=1e9), JAX_GPU, True, 32),
+    ],
+)
+def test_the_plan_follows_from_the_configuration(work, machine, xla, share):
     base = numerics.Numerics(replica_threads=2)
-    pick = partial(numerics.plan, base=base)
-    large = pick(1e7, 1000, has_convolution=False, is_random=True)
-    assert large == replace(base, xla=True)
-    assert pick(1e7, 100, has_convolution=False, is_random=False) == base
-    assert pick(1e7, 1000, has_convolution=True, is_random=False) == base
-    tiny = pick(4e5, 1000, has_convolution=False, is_random=False)
-    assert tiny == replace(base, replicas_per_call=8)
-    assert pick(4e5, 100, has_convolution=False, is_random=True) == base
+    pick = numerics.plan(work, machine, base)
+    assert pick.numerics == replace(base, xla=xla, replicas_per_call=share)
+    assert pick.work is work
+
+
+def test_what_was_picked_is_remembered_once_for_the_cell():
+    numerics.picks()
+    run()
+    run(rates=(0.2,))
+    run(partial(net, width=40, depth=3))
+    picks = numerics.picks()
+    assert [pick.numerics.replicas_per_call for pick in picks] == [8, 8]
+    assert len({pick.work.step_work for pick in picks}) == 2
+    assert numerics.picks() == ()
 
 
 def test_runs_say_what_was_picked():

@@ -7,6 +7,7 @@ whatever else runs.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -36,7 +37,7 @@ class Numerics:
     intra_threads: int = 1
     inter_threads: int = 1
     replica_threads: int = 1
-    onednn: bool = False
+    onednn: bool = True
     deterministic: bool = True
     xla: bool = False
     replicas_per_call: int = 1
@@ -45,11 +46,12 @@ class Numerics:
 _pinned: Numerics | None = None
 
 
-def pin(replica_threads: int = 1, onednn: bool = False) -> Numerics:
+def pin(replica_threads: int = 1, onednn: bool = True) -> Numerics:
     """Fix this process' numerics; to be called before TensorFlow or JAX is imported.
 
-    Every operation gets one thread. `replica_threads` chunks of replicas run beside
-    each other, each on its own thread, so the bits do not depend on it.
+    Every operation gets one thread, and processes fill the cores. `replica_threads`
+    chunks of replicas run beside each other, each on its own thread, so the bits do not
+    depend on it; programs compiled by XLA take turns all the same.
 
     Raises
     ------
@@ -95,40 +97,126 @@ def current() -> Numerics:
     return backends.load().settings(_pinned or Numerics())
 
 
-#: A network is tiny when one training step of one replica takes at most so many
-#: floating-point operations: then calling operations costs more than doing them, and
-#: replicas that share each call win. 5 layers of 16 units, batch 32 (0.4e6): 0.11 ms a
-#: step and replica alone, 0.05 ms by eights; 2 layers of 64 (1.7e6): 0.11 and 0.09 ms.
-TINY_STEP = 1e6
-TINY_SHARE = 8
-
-#: XLA saves some 12 microseconds a step and dense layer, and costs 0.8 s and 0.1 s a
-#: layer once for tuning and evaluation of a variant (50 replicas): it pays from here.
-XLA_STEPS = 500
-
-
-def plan(
-    step_work: float, steps: int, has_convolution: bool, is_random: bool, base: Numerics
-) -> Numerics:
-    """Pick compiler and replicas in a call for a configuration.
-
-    The rule is calibrated on single cores (ms beside the constants), and knows neither
-    the number of replicas nor the time: tuning and evaluation share one program, and a
-    replica's bits do not depend on its company.
+@dataclass(frozen=True)
+class Work:
+    """What the plan of a configuration depends on.
 
     Parameters
     ----------
     step_work : float
-        Floating-point operations of one training step of one replica.
+        Floating-point operations of one training step of one replica: three times those
+        of the forward pass.
     steps : int
-    has_convolution : bool
-        XLA cannot train convolutions on a CPU in useful time.
+    replica_bytes : float
+        What one replica holds in a training step: its weights, their gradients and
+        optimizer variables, and what a batch leaves behind for the backward pass.
+    has_convolution, has_recurrence, has_max_pooling : bool
     is_random : bool
-        Whether the model draws random numbers in training (dropout): stacked draws have
-        no rule in TensorFlow's vectorised map, and run one replica at a time.
-    base : Numerics
-        The process' settings.
+        Whether a layer draws random numbers in training (dropout).
     """
-    if step_work <= TINY_STEP and not is_random:
-        return replace(base, replicas_per_call=TINY_SHARE)
-    return replace(base, xla=base.xla or (steps >= XLA_STEPS and not has_convolution))
+
+    step_work: float
+    steps: int
+    replica_bytes: float = 0.0
+    has_convolution: bool = False
+    has_recurrence: bool = False
+    has_max_pooling: bool = False
+    is_random: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where programs run.
+
+    Parameters
+    ----------
+    backend : str
+        ``tensorflow`` or ``jax``.
+    gpu_bytes : float
+        Memory of the GPU that programs run on; 0 on a CPU.
+    """
+
+    backend: str = "tensorflow"
+    gpu_bytes: float = 0.0
+
+
+#: A step of one replica of at most so many floating-point operations costs more in
+#: calls of operations than in doing them, and replicas that share each call win. On one
+#: core, ms a step and replica alone and by eights: 6 layers of 32, batch 64 (2.6e6)
+#: 0.24 and 0.13; 10 of 64, batch 32 (7.7e6) 0.43 and 0.33; 30 of 64, batch 64 (4.7e7)
+#: 1.48 and 1.31; 4 of 256, batch 64 (8.0e7) 1.55 and 1.69.
+SMALL_STEP = 1e7
+SHARE = 8
+
+#: XLA takes 1 to 4 s longer to compile and makes a step cheaper: 30 layers of 64 by a
+#: third, an LSTM of 32 units over 30 steps from 3.4 to 1.5 ms, a GRU of 16 over 60 from
+#: 5.2 to 1.2 ms. With the 28 replicas of a tuned variant that pays from so many steps.
+XLA_STEPS = 500
+XLA_STEPS_RECURRENT = 40
+
+#: The part of a GPU's memory that replicas may fill; the rest is the programs' own.
+GPU_SHARE = 0.5
+GPU_REPLICAS = 1024
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What was picked for a configuration, and why."""
+
+    work: Work
+    numerics: Numerics
+    reason: str
+
+
+def plan(work: Work, machine: Machine, base: Numerics) -> Pick:
+    """Pick compiler and replicas in a call for a configuration.
+
+    The rule is calibrated on single cores, on other configurations than those of
+    ``benchmarks/``, and knows neither the number of replicas nor the time: tuning and
+    evaluation share one program, and a replica's bits do not depend on its company.
+    """
+    xla, share, reason = rule(work, machine)
+    xla = xla or base.xla
+    return Pick(work, replace(base, xla=xla, replicas_per_call=share), reason)
+
+
+def rule(work: Work, machine: Machine) -> tuple[bool, int, str]:
+    """Return whether to use XLA, the replicas in a call, and the reason."""
+    is_small = work.step_work <= SMALL_STEP
+    # The rest TensorFlow's vectorised map runs one replica at a time, or not at all.
+    is_mapped = machine.backend == "jax" or not (
+        work.has_convolution or work.has_recurrence or work.is_random
+    )
+    if machine.gpu_bytes and is_mapped:
+        fits = GPU_SHARE * machine.gpu_bytes / max(1.0, work.replica_bytes)
+        share = 1 << int(math.log2(min(GPU_REPLICAS, max(1.0, fits))))
+        return True, share, f"{share} replicas fill at most half of the GPU's memory"
+    if machine.gpu_bytes:
+        words = "TensorFlow has no rule to batch these layers over replicas"
+        return not work.has_max_pooling, 1, words
+    if machine.backend == "jax":
+        share = SHARE if is_small and not work.has_convolution else 1
+        return True, share, "JAX always compiles by XLA"
+    if is_small and is_mapped:
+        return False, SHARE, f"a small step: {SHARE} replicas share each operation"
+    if work.has_convolution or work.has_max_pooling:
+        return False, 1, "XLA is slow at convolutions on a CPU, and cannot pool maxima"
+    least = XLA_STEPS_RECURRENT if work.has_recurrence else XLA_STEPS
+    if work.steps >= least:
+        return True, 1, f"from {least} steps on XLA wins its compile time back"
+    return False, 1, f"below {least} steps XLA does not win its compile time back"
+
+
+_picks: list[Pick] = []
+
+
+def note(pick: Pick) -> None:
+    """Remember what was picked, for the record of the cell that is measured."""
+    _picks.append(pick)
+
+
+def picks() -> tuple[Pick, ...]:
+    """Return what was picked since the last call, each once, and forget it."""
+    found = tuple(dict.fromkeys(_picks))
+    _picks.clear()
+    return found

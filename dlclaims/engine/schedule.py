@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dlclaims.engine.recipe import Examples, Recipe, Stream
+from dlclaims.engine.recipe import SPLITS, Examples, Recipe, Stream
 from dlclaims.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +118,20 @@ class Fresh:
 
 
 def fixed(examples: Examples, recipe: Recipe, seeds: Seeds) -> Fixed:
-    """Return the mini-batches of a recipe's steps from given examples."""
+    """Return the mini-batches of a recipe's steps from given examples.
+
+    Raises
+    ------
+    UsageError
+        Splits and seeds differ in number, or the batch exceeds the training split.
+    """
+    rows = [len(getattr(examples, name)) for name in SPLITS]
+    if {*rows} != {len(seeds)}:
+        raise UsageError(
+            "one row of every split for each seed",
+            f"{len(seeds)} seeds, splits of {rows} rows",
+            "build the splits from the same seeds",
+        )
     order = batches(examples.train, recipe.steps, recipe.batch, seeds)
     return Fixed(examples, order, recipe)
 
@@ -136,12 +149,9 @@ def fresh(stream: Stream, recipe: Recipe, seeds: Seeds) -> Fresh:
     ]
     rows = np.arange(len(seeds) * sum(sizes.values()))
     validation, test = np.split(rows, [len(seeds) * stream.validation])
-    pool = Examples(
-        *(np.concatenate(part) for part in zip(*drawn, strict=True)),
-        train=np.zeros((len(seeds), 0), int),
-        validation=validation.reshape(len(seeds), -1),
-        test=test.reshape(len(seeds), -1),
-    )
+    x, y = (np.concatenate(part) for part in zip(*drawn, strict=True))
+    own = [part.reshape(len(seeds), -1) for part in (validation, test)]
+    pool = Examples(x, y, np.zeros((len(seeds), 0), int), *own)
     return Fresh(pool, stream, seeds, recipe)
 
 

@@ -18,7 +18,7 @@ from dlclaims.engine import (
     schedule,
 )
 from dlclaims.engine.blueprint import Blueprint, blueprint, joined, precision
-from dlclaims.engine.numerics import Numerics
+from dlclaims.engine.numerics import Numerics, Work
 from dlclaims.engine.program import Program
 from dlclaims.engine.recipe import SPLITS, Examples, Recipe, Stream, typed
 from dlclaims.engine.runs import Runs
@@ -79,26 +79,21 @@ def train(
         When splits and seeds differ in number, or the batch exceeds the training split.
     """
     rates = tuple(float(rate) for rate in learning_rates)
-    make = schedule.fresh if isinstance(examples, Stream) else schedule.fixed
-    if not isinstance(examples, Stream):
-        rows = [len(getattr(examples, name)) for name in SPLITS]
-        if {*rows} != {len(seeds)}:
-            raise UsageError(
-                "one row of every split for each seed",
-                f"{len(seeds)} seeds, splits of {rows} rows",
-                "build the splits from the same seeds",
-            )
     if not rates:
         raise UsageError("at least one learning rate", "none", "name the rates")
     base = numerics.current()
     # Replicas run over the learning rates of the first seed, then of the second.
     owner = np.repeat(np.arange(len(seeds)), len(rates))
     with precision(recipe.dtype):
-        source = make(examples, recipe, seeds)
+        source: schedule.Fixed | schedule.Fresh
+        if isinstance(examples, Stream):
+            source = schedule.fresh(examples, recipe, seeds)
+        else:
+            source = schedule.fixed(examples, recipe, seeds)
         often, late = measured(source.examples, recipe)
         plan = blueprint(build, recipe.dtype)
         optimizer = recipe.optimizer()
-        settings = settings or pick(plan, recipe, base)
+        settings = settings or pick(plan, recipe, optimizer, base)
         program = prepare(plan, recipe, optimizer, source.examples.y, settings)
         values = [value[owner] for value in plan.draw(seeds)]
         job = Job(
@@ -251,19 +246,33 @@ def measured(
     )
 
 
-def pick(plan: Blueprint, recipe: Recipe, base: Numerics) -> Numerics:
+def pick(
+    plan: Blueprint,
+    recipe: Recipe,
+    optimizer: keras.optimizers.Optimizer,
+    base: Numerics,
+) -> Numerics:
     """Return the numerics of a configuration; the plainest where work is unknown."""
+    model = plan.model
     try:
-        forward = 2.0 * architecture.multiply_accumulates(plan.model)
+        forward = 2.0 * architecture.multiply_accumulates(model)
+        floats = architecture.activation_floats(model)
     except UsageError:
         return base
-    return numerics.plan(
-        3 * forward * recipe.batch,  # the gradient costs two forward passes more
-        recipe.steps,
-        architecture.has_convolution(plan.model),
-        plan.is_random,
-        base,
+    itemsize = np.dtype(recipe.dtype).itemsize
+    work = Work(
+        step_work=3 * forward * recipe.batch,  # the gradient costs two forward passes
+        steps=recipe.steps,
+        # Weights, gradients and two optimizer variables; activations and gradients.
+        replica_bytes=itemsize * (4 * model.count_params() + 2 * floats * recipe.batch),
+        has_convolution=architecture.has_convolution(model),
+        has_recurrence=architecture.has_recurrence(model),
+        has_max_pooling=architecture.has_max_pooling(model),
+        is_random=architecture.is_random(model),
     )
+    picked = numerics.plan(work, backends.load().machine(), base)
+    numerics.note(picked)
+    return picked.numerics
 
 
 def prepare(

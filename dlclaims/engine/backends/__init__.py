@@ -1,7 +1,8 @@
 """The few functions that differ between TensorFlow and JAX; one module for each.
 
-A backend module has ``settings``, ``precision``, ``tensor``, ``gather``, ``compile``,
-``repeat``, ``map_replicas``, ``gradients`` and ``pure``, with the same meaning in both.
+A backend module has ``settings``, ``machine``, ``precision``, ``tensor``, ``gather``,
+``split``, ``compile``, ``repeat``, ``map_replicas``, ``gradients``, ``dropout`` and
+``pure``, with the same meaning in both.
 """
 
 from __future__ import annotations

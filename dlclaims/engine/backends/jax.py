@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
 
-from dlclaims.engine.numerics import Numerics
+from dlclaims.engine.numerics import Machine, Numerics
 
 
 def settings(wanted: Numerics) -> Numerics:
     """Return the settings that hold: threads were set before JAX was imported."""
     return replace(wanted, xla=True)
+
+
+@cache
+def machine() -> Machine:
+    """Return where programs run."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return Machine("jax")
+    return Machine("jax", gpu_bytes=float(device.memory_stats()["bytes_limit"]))
 
 
 @contextmanager

@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from dlclaims.engine.numerics import Numerics
+from dlclaims.engine.numerics import Machine, Numerics
 
 
 def settings(wanted: Numerics) -> Numerics:
@@ -32,6 +33,21 @@ def settings(wanted: Numerics) -> Numerics:
         inter_threads=threading.get_inter_op_parallelism_threads(),
         onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0",
     )
+
+
+@cache
+def machine() -> Machine:
+    """Return where programs run, after TensorFlow has taken its devices."""
+    if not tf.config.list_logical_devices("GPU"):
+        return Machine("tensorflow")
+    from tensorflow.python.client import device_lib
+
+    limits = [
+        device.memory_limit
+        for device in device_lib.list_local_devices()
+        if device.device_type == "GPU"
+    ]
+    return Machine("tensorflow", gpu_bytes=float(limits[0]))
 
 
 @contextmanager
