@@ -59,6 +59,8 @@ def _structure(node: Any, order: dict[str, int]) -> Any:
         if isinstance(node.get("layers"), list | tuple):
             names = [layer["config"].get("name") for layer in node["layers"]]
             order = {name: position for position, name in enumerate(names)}
+        if node.get("class_name") == "Dropout" and 0 < node["config"]["rate"] < 1:
+            node = {**node, "config": {**node["config"], "rate": True}}
         return tuple(
             (key, _structure(node[key], order))
             for key in sorted(node)

@@ -145,3 +145,51 @@ class Runs:
             for name, column in columns.items()
         }
         return pd.DataFrame(rows, columns=keys).assign(**long)
+
+    def early_stopped(self, column: str, patience: int) -> pd.DataFrame:
+        """Return the row of `table` that early stopping would have kept.
+
+        Training goes on to the recipe's last step all the same, so that one run serves
+        every rule of stopping.
+
+        Parameters
+        ----------
+        column : str
+            What is watched at every recorded step, e.g. ``validation_loss``: a loss
+            should fall, anything else rise.
+        patience : int
+            Recorded steps without a new best value after which training would end.
+
+        Returns
+        -------
+        DataFrame
+            One row for each replica: the one with the best value so far, and
+            ``stopped_at``, the step at which training would have ended.
+
+        Raises
+        ------
+        UsageError
+            The column is not in the table, or `patience` is below 1.
+        """
+        table = self.table()
+        if column not in table or patience < 1:
+            raise UsageError(
+                f"a column of {', '.join(table.columns)}, and a patience of 1 or more",
+                f"{column!r}, patience {patience}",
+                "name what is watched, and how many recorded steps may pass",
+            )
+        values = table[column].to_numpy().reshape(len(self.replicas), -1)
+        values = np.nan_to_num(
+            -values if column.endswith("loss") else values, nan=-np.inf
+        )
+        places = np.arange(values.shape[1])
+        best = np.maximum.accumulate(values, axis=1)
+        is_new = np.ones(values.shape, bool)
+        is_new[:, 1:] = values[:, 1:] > best[:, :-1]
+        at_best = np.maximum.accumulate(np.where(is_new, places, 0), axis=1)
+        is_over = (places - at_best >= patience) | (places == places[-1])
+        ends = is_over.argmax(axis=1)
+        kept = np.take_along_axis(at_best, ends[:, None], axis=1)[:, 0]
+        rows = table.iloc[np.arange(len(kept)) * len(places) + kept]
+        steps = table["step"].to_numpy()[: len(places)]
+        return rows.assign(stopped_at=steps[ends]).reset_index(drop=True)

@@ -298,7 +298,8 @@ def prepare(
             "leave the rate out, and give the schedule to Recipe(schedule=...)",
         )
     data = dict.fromkeys(hyperparameters.of_optimizer(optimizer), True)
-    rule = {**config, **data, "learning_rate": 0, "name": ""}
+    undecayed = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    rule = {**config, **data, "learning_rate": 0, "name": "", "undecayed": undecayed}
     key = (
         *(structure, recipe.loss, recipe.metrics, recipe.schedule, recipe.dtype),
         *(type(optimizer), repr(rule), y.ndim, settings),
