@@ -90,7 +90,7 @@ def test_hessian_products_are_differences_of_gradients():
     assert np.allclose(found, np.sum(hessians, axis=-1), atol=1e-8)
 
 
-def test_frozen_weights_have_no_curvature():
+def test_vectors_have_a_part_for_each_trainable_weight():
     runs = initial(partial(stack, depth=1, width=3, frozen=True))
     read_out = 3 * OUTPUTS + OUTPUTS
     with pytest.raises(UsageError, match=f"{read_out} weights"):
