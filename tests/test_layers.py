@@ -4,7 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -122,6 +122,11 @@ def sgd(**options):
     return "SGD", tuple(options.items())
 
 
+#: Keras on TensorFlow rounds an optimizer's constants to float32, on JAX it does not:
+#: 7/8 is the same in both.
+MOMENTUM = sgd(momentum=0.875)
+
+
 def adam(**options):
     return "Adam", tuple(options.items())
 
@@ -146,7 +151,7 @@ NETS = {
     "einsum": Net(SEQUENCE, stack(("EinsumDense", "abc,cd->abd", (5, 4)))),
     "conv1d": Net(SEQUENCE, stack(("Conv1D", 4, 3, HALF)), *adam()),
     "causal": Net(SEQUENCE, stack(("Conv1D", 4, 2, AFTER)), *adam(clipnorm=0.1)),
-    "conv2d": Net(IMAGE, stack(("Conv2D", 4, 3)), *sgd(momentum=0.9)),
+    "conv2d": Net(IMAGE, stack(("Conv2D", 4, 3)), *MOMENTUM),
     "strides": Net(IMAGE, stack(("Conv2D", 4, 3, HALF)), *rmsprop()),
     "groups": Net(IMAGE, stack(("Conv2D", 4, 3, {"groups": 2})), *sgd(clipnorm=0.1)),
     "separable": Net(IMAGE, stack(("DepthwiseConv2D", 3), ("SeparableConv2D", 4, 3))),
@@ -158,26 +163,30 @@ NETS = {
     ),
     "global": Net(IMAGE, stack(("Conv2D", 3, 3), ("GlobalAveragePooling2D",))),
     "simple": Net(SEQUENCE, stack(("SimpleRNN", 4)), *sgd(global_clipnorm=0.1)),
-    "lstm": Net(SEQUENCE, stack(("LSTM", 4)), *adam(global_clipnorm=0.5)),
-    "gru": Net(SEQUENCE, stack(("GRU", 4)), *rmsprop(clipnorm=0.1)),
-    "gru before": Net(SEQUENCE, stack(("GRU", 4, {"reset_after": False}))),
-    "bidirectional": Net(SEQUENCE, bidirectional, *sgd(momentum=0.9)),
-    "stacked": Net(SEQUENCE, stack(("SimpleRNN", 4, ALL_STEPS), ("LSTM", 3))),
+    "gru before": Net(
+        SEQUENCE, stack(("GRU", 4, {"reset_after": False})), *rmsprop(clipnorm=0.1)
+    ),
+    "bidirectional": Net(SEQUENCE, bidirectional, *MOMENTUM),
+    "stacked": Net(
+        SEQUENCE,
+        stack(("LSTM", 4, ALL_STEPS), ("GRU", 3)),
+        *adam(global_clipnorm=0.5),
+    ),
     "cells": Net(SEQUENCE, cells),
-    "embedding": Net(TOKENS, stack(LOOKUP, ("SimpleRNN", 3)), *sgd(momentum=0.9)),
+    "embedding": Net(TOKENS, stack(LOOKUP, ("SimpleRNN", 3)), *MOMENTUM),
     "attention": Net(SEQUENCE, attention, *sgd(momentum=0.9, weight_decay=0.01)),
-    "scores": Net(SEQUENCE, scores, *adam(clipvalue=0.1)),
+    "scores": Net(SEQUENCE, scores, *MOMENTUM),
     "batch norm": Net(
         VECTOR,
         stack(("Dense", 4, {"use_bias": False}), ("BatchNormalization",)),
-        *adam(weight_decay=0.01),
+        *MOMENTUM,
     ),
     "layer norm": Net(
         VECTOR, stack(("Dense", 4), ("LayerNormalization",)), *rmsprop(clipvalue=0.02)
     ),
     "dropout": Net(VECTOR, stack(("Dense", 4, "tanh"), ("Dropout", 0.3)), *adam()),
     "noise": Net(VECTOR, stack(("GaussianNoise", 0.2), ("Dense", 4, "tanh"))),
-    "residual": Net(VECTOR, residual, *adam()),
+    "residual": Net(VECTOR, residual, *adam(weight_decay=0.01)),
     "shared": Net(VECTOR, shared),
     "distributed": Net(SEQUENCE, distributed),
     "own": Net(VECTOR, own, *sgd(momentum=0.9, nesterov=True)),
@@ -201,7 +210,8 @@ def recipe(net):
 
 
 @cache
-def replicas(net, **settings):
+def replicas(net, share=1, xla=False):
+    settings = {"replicas_per_call": share, "xla": xla}
     return trained(net.build, given(net), recipe(net), SEEDS, RATES, **settings)
 
 
@@ -242,13 +252,12 @@ UNMAPPED = ("groups",)
 )
 def test_replicas_that_share_a_call_are_those_alone(name):
     net = NETS[name]
-    together = replicas(net, replicas_per_call=4)
-    assert distance(replicas(net).weights, together.weights) < EXACT
+    assert distance(replicas(net).weights, replicas(net, 4).weights) < EXACT
 
 
 COMPILED = (
-    *("dense", "einsum", "conv1d", "simple", "lstm", "gru", "bidirectional"),
-    *("embedding", "attention", "batch norm", "layer norm", "residual", "own"),
+    *("conv1d", "simple", "stacked", "bidirectional", "embedding"),
+    *("attention", "batch norm", "layer norm", "own"),
 )
 
 
@@ -268,28 +277,24 @@ def test_xla_changes_rounding_only(name):
 @pytest.mark.parametrize(
     "name",
     failing(
-        (("attention", "batch norm", "dropout", "noise"), ("simple", "conv1d")),
+        (("batch norm", "dropout", "noise"), ("simple", "conv1d")),
         "the lists of TensorFlow's vectorised map in loops are unknown to XLA",
     ),
 )
 def test_replicas_that_share_a_compiled_call_are_those_alone(name):
     net = NETS[name]
-    alone = replicas(net, xla=True)
-    together = replicas(net, xla=True, replicas_per_call=4)
+    alone, together = replicas(net, xla=True), replicas(net, 4, xla=True)
     assert distance(alone.weights, together.weights) < EXACT
 
 
-def agreement(share):
-    """Weights of one net of each family, by so many replicas a call.
+def agreement(*share):
+    """Weights of one net of each family.
 
-    Keras on TensorFlow rounds an optimizer's constants to float32: 7/8 is not rounded.
     JAX' own attention, which MultiHeadAttention calls there, has a float32 softmax.
     """
-    families = ("lstm", "conv2d", "embedding", "scores", "batch norm")
-    rule = {"optimizer": "SGD", "options": (("momentum", 0.875),)}
-    share = {"replicas_per_call": share}
-    nets = [replace(NETS[name], **rule) for name in families]
-    return [weight for net in nets for weight in replicas(net, **share).weights]
+    families = ("bidirectional", "conv2d", "embedding", "scores", "batch norm")
+    runs = [replicas(NETS[name], *share) for name in families]
+    return [weight for run in runs for weight in run.weights]
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="JAX is not installed")
@@ -305,4 +310,4 @@ def test_tensorflow_and_jax_agree(tmp_path):
         env={**os.environ, "KERAS_BACKEND": "jax"},
     )
     with np.load(file) as found:
-        assert distance(agreement(1), found.values()) < EXACT
+        assert distance(agreement(), found.values()) < EXACT
