@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 
 from dlclaims.engine import architecture
@@ -90,6 +91,25 @@ RULES = {
 def test_multiply_accumulates_of_a_layer(name):
     make, shape, expected = RULES[name]
     assert architecture.multiply_accumulates(model(make, shape)) == expected
+
+
+LINEAR = (
+    *("dense", "dense at every step", "einsum", "einsum over steps", "einsum of heads"),
+    *("convolution over time", "strides", "dilation", "convolution", "groups"),
+    "depthwise",
+)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_a_linear_layer_of_ones_adds_up_its_multiply_accumulates(name):
+    # Each of them adds 1 * 1 to the sum of the outputs where nothing is padded.
+    import keras
+
+    make, shape, expected = RULES[name]
+    inputs = keras.Input(shape)
+    net = keras.Model(inputs, make(keras.layers, inputs))
+    net.set_weights([np.full(w.shape, float(w.ndim > 1)) for w in net.get_weights()])
+    assert net.predict_on_batch(np.ones((1, *shape))).sum() == expected
 
 
 def test_an_lstm_as_wide_as_its_input_takes_8_t_d_squared():
