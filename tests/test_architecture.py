@@ -202,18 +202,25 @@ def test_a_part_of_a_model_counts_its_own_applications():
     assert architecture.multiply_accumulates(part) == 6 * 5
 
 
+def multiplied(known, x):
+    from keras import ops
+
+    return ops.matmul(x, np.ones((D, 5)))
+
+
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "shape", "words"),
     [
-        (layer("Conv1DTranspose", 5, 3), "Conv1DTranspose"),
-        (layer("ConvLSTM1D", 5, 3), "ConvLSTMCell"),
-        (lambda known, x: known.Attention()([x, x]), "Attention"),
-        (lambda known, x: known.Dot(1)([x, x]), "Dot"),
+        (layer("Conv1DTranspose", 5, 3), (T, D), "Conv1DTranspose"),
+        (layer("ConvLSTM1D", 5, 3), (T, 6, D), "ConvLSTMCell"),
+        (lambda known, x: known.MultiHeadAttention(1, 2)(x, x), IMAGE, "MultiHead"),
+        (lambda known, x: known.Attention()([x, x]), (T, D), "Attention"),
+        (lambda known, x: known.Dot(1)([x, x]), (T, D), "Dot"),
+        (multiplied, (T, D), "Matmul"),
     ],
-    ids=["transposed", "ConvLSTM", "Attention", "Dot"],
+    ids=["transposed", "ConvLSTM", "axes", "Attention", "Dot", "constant"],
 )
-def test_layers_without_a_rule_are_not_counted_wrongly(make, words):
-    shape = (T, 6, D) if words == "ConvLSTMCell" else (T, D)
+def test_layers_without_a_rule_are_not_counted_wrongly(make, shape, words):
     with pytest.raises(UsageError, match=words):
         architecture.multiply_accumulates(model(make, shape))
 

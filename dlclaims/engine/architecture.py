@@ -19,7 +19,7 @@ Products = list[tuple[int, int]]
 Shape = tuple[int | None, ...]
 
 #: Operations without weights that multiply matrices, and have no rule here.
-UNRULED = ("Attention", "AdditiveAttention", "Dot", "Tensordot", "Einsum")
+UNRULED = ("Attention", "AdditiveAttention", "Dot", "Tensordot", "Matmul", "Einsum")
 
 #: A layer's own attributes that are not part of its computation: initializers are data,
 #: and Keras wraps each layer's `build` and `quantize` anew.
@@ -186,7 +186,7 @@ def products(node: Any) -> Products:
         call = inspect.signature(operation.call).bind(*given.args, **given.kwargs)
         query, value = (call.arguments[name].shape for name in ("query", "value"))
         return of_attention(operation, size(query[1:2]), size(value[1:2]))
-    if kind == "Matmul":
+    if kind == "Matmul" and len(shapes) == 2:
         return [(size(output), size(shapes[0][-1:]))]
     if kind == "Einsum" and len(shapes) == 2 and "." not in operation.subscripts:
         *operands, result = operation.subscripts.replace("->", ",").split(",")
