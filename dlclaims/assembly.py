@@ -9,7 +9,8 @@ from __future__ import annotations
 import platform
 import subprocess
 import traceback
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,10 +118,11 @@ def manifest(
         "profile": profile.name,
         "commit": commit(),
         "device": meta.get("device"),
-        "device_name": device_name(),
+        "device_name": device_name(meta.get("device")),
         "backend": meta.get("backend"),
         "versions": meta.get("versions", {}),
         "numerics": meta.get("numerics", {}),
+        "engine": ways(records),
         "cells": {r.cell.label: r.meta["seconds"] for r in records},
         "seconds": sum(r.meta["seconds"] for r in records),
         "failed": {f.cell.label: f.message.splitlines()[0] for f in failures},
@@ -129,6 +131,23 @@ def manifest(
     if not trained and earlier.get("cells") == made["cells"]:
         made |= {name: earlier[name] for name in ("commit", "device_name")}
     return made
+
+
+def ways(records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return how many cells of each study the engine trained in which way.
+
+    A cell that trains several configurations in different ways counts in each.
+    """
+    found: Counter[tuple[Any, ...]] = Counter()
+    for record in records:  # one that was stored before engines were recorded has none
+        trained = record.meta.get("engine", ())
+        each = {(way["xla"], way["replicas_per_call"]) for way in trained}
+        found.update((record.cell.study, *way) for way in each)
+    names = ("study", "xla", "replicas_per_call", "cells")
+    return [
+        dict(zip(names, (*way, cells), strict=True))
+        for way, cells in sorted(found.items())
+    ]
 
 
 def commit() -> str | None:
@@ -151,15 +170,18 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def device_name() -> str:
-    """Return the processor's name, as Linux tells it; else its architecture."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
+def device_name(device: str | None = "cpu") -> str:
+    """Return the name of the processor or GPU, as Linux tells it.
+
+    Else the processor's architecture, or ``gpu``.
+    """
+    pattern = "driver/nvidia/gpus/*/information" if device == "gpu" else "cpuinfo"
+    for place in sorted(Path("/proc").glob(pattern)):
+        for line in place.read_text().splitlines():
             name, _, value = line.partition(":")
-            if name.strip() == "model name":
+            if name.strip() in ("model name", "Model"):
                 return value.strip()
-    return platform.machine()
+    return "gpu" if device == "gpu" else platform.machine()
 
 
 def blame(page: Page, error: Exception) -> DlclaimsError:

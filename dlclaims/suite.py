@@ -6,7 +6,6 @@ knows their order, and that one page's fault does not stop the others.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,7 +110,7 @@ def run(
     seeds : sequence of int, optional
         Instead of the profile's evaluation seeds.
     jobs : int, optional
-        Worker processes; by default as many as cores.
+        Worker processes; by default one a core, on GPUs one a card.
     device : str
         ``auto``, ``cpu`` or ``gpu``.
     out : Path, optional
@@ -167,7 +166,7 @@ def run(
             wanted.first_cells(),
             cells,
             folders=wanted.shelf.folders,
-            jobs=jobs or cores(),
+            jobs=jobs or len(execution.slots(device)),
             device=device,
             fresh=fresh,
             on_event=note,
@@ -227,11 +226,6 @@ def _write_page(
     if trained or not stamps.is_current(folder, name, made_from):
         assembly.write(folder / name, page, wanted.profile, records, failures, trained)
     return made_from
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def judge(

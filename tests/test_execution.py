@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dlclaims import data, execution, pages, store
+from dlclaims import assembly, data, execution, pages, store
+from dlclaims.engine import numerics
 from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import EnvironmentFault, PageError, UsageError
 from dlclaims.execution import code, context, local, worker
@@ -171,6 +172,42 @@ def test_each_record_is_its_cells_own(folder: Path, cells: Store) -> None:
     assert record.meta["versions"].keys() >= {"numpy", "keras", "scikit-learn"}
     assert record.meta["numerics"]["intra_threads"] == 1
     assert record.meta["seconds"] >= 0
+
+
+TRAINS = """
+    if variant["level"] == 1:
+        import keras
+        import numpy as np
+        from dlclaims import engine
+        x, y = np.eye(6), np.eye(6)[:, :2]
+        rows = np.tile(np.arange(6), (2, 1))
+        examples = engine.Examples(x, y, rows, rows, rows)
+        recipe = engine.Recipe("mse", keras.optimizers.SGD, 7, 4, metrics=())
+        net = lambda: keras.Sequential(
+            [keras.Input((6,)), keras.layers.Dense(8), keras.layers.Dense(2)]
+        )
+        engine.train(net, examples, recipe, seeds, [0.1])
+        engine.train(net, examples, recipe, seeds, [0.2, 0.3])
+"""
+
+
+def test_a_cell_records_how_the_engine_trained_but_does_not_depend_on_it(
+    folder: Path, cells: Store
+) -> None:
+    edit(folder, "    values = [", f"{TRAINS}\n    values = [")
+    both = [cell(level=level) for level in (1, 2)]
+    result = execution.run(both, cells, folders=[folder], device="cpu")
+    one, other = result.records
+    [way] = one.meta["engine"]
+    # Three times two operations for each of 6 * 8 + 8 * 2 products of 4 examples.
+    assert (way["step_work"], way["steps"]) == (6.0 * 4 * 64, 7)
+    assert (way["xla"], way["replicas_per_call"]) == (False, numerics.SHARE)
+    assert str(numerics.SHARE) in way["reason"]
+    assert other.meta["engine"] == []  # not what the cell before was trained with
+    old = replace(one, meta={k: v for k, v in one.meta.items() if k != "engine"})
+    assert store.document(old.cell, old.meta) == store.document(one.cell, one.meta)
+    counted = {"study": "study", "xla": False, "replicas_per_call": 8, "cells": 2}
+    assert assembly.ways([one, other, old, one]) == [counted]
 
 
 def test_an_outlook_explains_and_fresh_replaces(folder: Path, cells: Store) -> None:

@@ -205,7 +205,11 @@ def show(
 @click.option(
     "--seeds", metavar="N|A-B", help="Other evaluation seeds: 8 (the first) or 0-15."
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Workers. Default: the cores.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Workers. Default: one a core, on GPUs one a card.",
+)
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "gpu"]),
@@ -242,7 +246,7 @@ def run(
     without. Finished cells are never trained again, so that a run that was interrupted
     goes on where it stopped.
     """
-    from dlclaims import suite, survey
+    from dlclaims import execution, suite, survey
     from dlclaims.cli.progress import Progress
     from dlclaims.design import design
 
@@ -256,7 +260,7 @@ def run(
     with Progress(
         wanted.all_cells(),
         survey.seconds_before(folder, wanted.names),
-        jobs or suite.cores(),
+        jobs or len(execution.slots(device)),
         verbosity=verbose - quiet,
         color=click.get_current_context().color,
     ) as progress:

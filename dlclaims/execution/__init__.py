@@ -9,12 +9,12 @@ from pathlib import Path
 from dlclaims import pages, store
 from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import UsageError, nearest
-from dlclaims.execution.context import context_of, resolve_device
+from dlclaims.execution.context import context_of, resolve_device, slots
 from dlclaims.execution.local import Outcome, Pool, Task
 from dlclaims.plan import Cell
 from dlclaims.store import Context, Record, Store
 
-__all__ = ["Failure", "Result", "outlook", "run"]
+__all__ = ["Failure", "Result", "outlook", "run", "slots"]
 
 #: Called with what happened (``cached``, ``started``, ``finished``, ``retried`` or
 #: ``failed``), the cell, and the seconds that it took so far.
@@ -90,7 +90,8 @@ def run(
     if jobs < 1:
         raise UsageError("at least one worker", f"--jobs {jobs}", "give 1 or more")
     contexts = _Contexts(folders, resolve_device(device))
-    with cell_store.hold(), Pool(jobs, contexts.device, time_limit) as pool:
+    cards = slots(contexts.device)
+    with cell_store.hold(), Pool(jobs, contexts.device, cards, time_limit) as pool:
         job = _Run(cell_store, contexts, pool, fresh, on_event, follow)
         job.offer(cells)
         for outcome in pool.outcomes():

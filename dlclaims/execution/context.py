@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +22,19 @@ BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 
 #: Where Linux, and Linux within Windows, show a GPU that CUDA could use.
 GPU_NODES = ("nvidia[0-9]*", "dxg")
-COUNT_GPUS = "import keras; print(len(keras.distribution.list_devices('gpu')))"
+COUNT_CARDS = "import keras; print(len(keras.distribution.list_devices('gpu')))"
+
+#: What hides all cards from a process, as CUDA_VISIBLE_DEVICES.
+NO_CARD = "-1"
+
+#: A process takes a card's memory as it needs it, so that two fit on one, and float32
+#: is float32: matrix units would round factors to 10 bits.
+ON_GPU = {
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "NVIDIA_TF32_OVERRIDE": "0",
+    "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+}
 
 
 def context_of(page: Page, study: Study, device: str, numerics: Numerics) -> Context:
@@ -63,8 +76,6 @@ def backend() -> str:
 def resolve_device(wanted: str) -> str:
     """Return ``cpu`` or ``gpu``: what `wanted` means on this machine.
 
-    A backend is imported, in another process, only where the machine shows a GPU.
-
     Raises
     ------
     EnvironmentFault
@@ -74,22 +85,52 @@ def resolve_device(wanted: str) -> str:
         raise UsageError(" or ".join(DEVICES), f"device {wanted}", "take one of these")
     if wanted == "cpu":
         return "cpu"
-    nodes = [node for name in GPU_NODES for node in Path("/dev").glob(name)]
-    if nodes and _count_gpus():
+    if cards():
         return "gpu"
     if wanted == "auto":
         return "cpu"
     raise EnvironmentFault(
         f"a GPU that {backend()} can use",
-        "none" if nodes else "a machine that shows no GPU",
+        "none" if shows_gpu() else "a machine that shows no GPU",
         "install dlclaims[gpu] on a machine with one, or take --device cpu",
     )
 
 
-def _count_gpus() -> int:
+def cards() -> tuple[str, ...]:
+    """Return the GPUs that the backend sees, as CUDA_VISIBLE_DEVICES names them.
+
+    A backend is imported, in another process, only where the machine shows a GPU.
+    """
+    if not shows_gpu():
+        return ()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    number = _count_cards(backend(), visible)
+    names = map(str, range(number)) if visible is None else visible.split(",")
+    return tuple(name.strip() for name in names)[:number]
+
+
+def slots(device: str) -> tuple[str, ...]:
+    """Return the places for workers, by the card that one sees there.
+
+    On a CPU one for each processor that this process may use, and no card is seen; on
+    GPUs one for each card.
+    """
+    if resolve_device(device) == "gpu":
+        return cards()
+    return (NO_CARD,) * len(os.sched_getaffinity(0))
+
+
+def shows_gpu() -> bool:
+    """Whether the machine shows a GPU, be it one that the backend can use or not."""
+    return any(node for name in GPU_NODES for node in Path("/dev").glob(name))
+
+
+@cache
+def _count_cards(name: str, visible: str | None) -> int:
+    # Seconds, and the same for all calls in a process: `visible` tells them apart.
     done = subprocess.run(
-        [sys.executable, "-c", COUNT_GPUS],
-        env={**os.environ, "KERAS_BACKEND": backend()},
+        [sys.executable, "-c", COUNT_CARDS],
+        env={**os.environ, **ON_GPU, "KERAS_BACKEND": name},
         capture_output=True,
         text=True,
         check=False,

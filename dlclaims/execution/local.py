@@ -11,7 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 from dlclaims import store
 from dlclaims.errors import EnvironmentFault
+from dlclaims.execution.context import NO_CARD, ON_GPU
 from dlclaims.plan import Cell
 from dlclaims.store import Record
 
@@ -72,7 +74,8 @@ class Worker:
     An entry of the inbox is (worker, message); the message is None when it has died.
     """
 
-    def __init__(self, device: str, inbox: queue.SimpleQueue[Any]):
+    def __init__(self, device: str, card: str, inbox: queue.SimpleQueue[Any]):
+        self.card = card
         self.task: Task | None = None
         self.since = 0.0
         self.is_ready = False
@@ -85,7 +88,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=_environment(device),
+            env=environment(device, card),
             process_group=0,  # Ctrl-C is for the run, which then ends its workers
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -141,12 +144,15 @@ class Worker:
         self._inbox.put((self, None))
 
 
-def _environment(device: str) -> dict[str, str]:
-    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+def environment(device: str, card: str = NO_CARD) -> dict[str, str]:
+    """Return the environment of a worker process, which sees one card or none."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
+    on_gpu = {**ON_GPU, "XLA_FLAGS": flags.strip()}
     return {
         **os.environ,
         **dict.fromkeys(ONE_THREAD, "1"),
-        **(hidden if device == "cpu" else {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}),
+        "CUDA_VISIBLE_DEVICES": card,
+        **({"JAX_PLATFORMS": "cpu"} if device == "cpu" else on_gpu),
         "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
         "PYTHONHASHSEED": "0",  # the order of a set of words must not change a value
     }
@@ -161,16 +167,24 @@ class Pool:
     Parameters
     ----------
     jobs : int
-        Workers at the same time; on a GPU there is one.
+        Workers at the same time.
     device : str
         ``cpu`` or ``gpu``.
+    cards : sequence of str
+        The GPUs that the workers share, as CUDA_VISIBLE_DEVICES names them: each sees
+        one of them only.
     time_limit : float, optional
         Seconds that one task may take.
     """
 
-    def __init__(self, jobs: int, device: str, time_limit: float | None = None):
-        self._jobs = jobs if device == "cpu" else 1
-        self._device = device
+    def __init__(
+        self,
+        jobs: int,
+        device: str,
+        cards: Sequence[str] = (NO_CARD,),
+        time_limit: float | None = None,
+    ):
+        self._jobs, self._device, self._cards = jobs, device, cards
         self._limit = time_limit
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._workers: list[Worker] = []
@@ -216,7 +230,9 @@ class Pool:
                 for worker in self._workers[1:]:
                     self._drop(worker)
         while len(self._workers) < wanted:
-            self._workers.append(Worker(self._device, self._inbox))
+            taken = Counter(worker.card for worker in self._workers)
+            card = min(self._cards, key=taken.__getitem__)  # of equals the first
+            self._workers.append(Worker(self._device, card, self._inbox))
         for worker in [worker for worker in self._workers if worker.is_idle]:
             if self._pending:
                 task = self._choose(worker)

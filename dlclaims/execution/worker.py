@@ -56,12 +56,28 @@ def compute(cell: Cell, file: Path, device: str) -> Record:
     study, depends_on = _study(cell.page, file, cell.study, device, pinned)
     if any(name.startswith("dlclaims.engine") for name in depends_on.code):
         importlib.import_module("keras")  # seconds that are not the first cell's
+    numerics.picks()  # forget those of the cell before
     began = time.perf_counter()
     table = study.measure(cell.variant, cell.streams)
     seconds = time.perf_counter() - began
     check(table, cell)
-    meta = {**asdict(depends_on), "seconds": seconds}
+    ran = [how_it_ran(pick) for pick in numerics.picks()]
+    meta = {**asdict(depends_on), "seconds": seconds, "engine": ran}
     return Record(cell, store.key(cell, depends_on), table, meta)
+
+
+def how_it_ran(pick: numerics.Pick) -> dict[str, Any]:
+    """Return what a cell records of a configuration that the engine trained.
+
+    It follows from what is in the cell's key, and is not part of it.
+    """
+    return {
+        "step_work": pick.work.step_work,
+        "steps": pick.work.steps,
+        "xla": pick.numerics.xla,
+        "replicas_per_call": pick.numerics.replicas_per_call,
+        "reason": pick.reason,
+    }
 
 
 @cache
