@@ -180,8 +180,7 @@ def test_other_seeds_rates_and_initializers_compile_nothing():
     run(partial(net, initializer="he_normal"))
     assert traces() == before
     run(partial(net, width=6))
-    assert len(traces()) == len(before) + 1
-    assert set(traces()) == {1}
+    assert sum(traces()) == sum(before) + 1
 
 
 def test_recorded_steps_are_data():

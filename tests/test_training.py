@@ -22,7 +22,7 @@ from test_engine import (
 )
 
 from dlclaims import engine
-from dlclaims.engine import cache, program, schedule
+from dlclaims.engine import cache, numerics, program, schedule
 from dlclaims.engine.blueprint import precision
 from dlclaims.errors import UsageError
 from dlclaims.seeds import Seeds
@@ -279,3 +279,32 @@ def test_early_stopping_needs_a_column_and_patience():
         runs.early_stopped("valid_loss", 2)
     with pytest.raises(UsageError, match="patience 0"):
         runs.early_stopped("validation_loss", 0)
+
+
+def test_what_cannot_be_batched_is_trained_one_by_one(monkeypatch):
+    stock = program.Program.run
+
+    def stubborn(self, *arguments):
+        if self.number > 1:
+            raise NotImplementedError("no rule")
+        return stock(self, *arguments)
+
+    build = partial(net, width=7)
+    numerics.picks()
+    expected = run(build).weights
+    cache._programs.clear()
+    monkeypatch.setattr(program.Program, "run", stubborn)
+    runs = run(build)
+    assert runs.numerics.replicas_per_call == 1
+    assert distance(runs.weights, expected) < EXACT
+    reasons = [pick.reason for pick in numerics.picks()]
+    assert "small step" in reasons[0]
+    assert "NotImplementedError" in reasons[1]
+
+
+def test_what_is_wrong_all_the_same_is_raised():
+    def broken(y, prediction):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(given=engine.Recipe(broken, optimizer, 3, BATCH))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +17,12 @@ from dlclaims.engine import (
     schedule,
 )
 from dlclaims.engine.blueprint import Blueprint, blueprint, joined, precision
-from dlclaims.engine.numerics import Numerics, Work
+from dlclaims.engine.job import Job
+from dlclaims.engine.numerics import Numerics, Pick, Work
 from dlclaims.engine.program import Program
 from dlclaims.engine.recipe import SPLITS, Examples, Recipe, Stream, typed
 from dlclaims.engine.runs import Runs
-from dlclaims.errors import UsageError
+from dlclaims.errors import DlclaimsError, UsageError
 
 if TYPE_CHECKING:
     import keras
@@ -93,107 +93,59 @@ def train(
         often, late = measured(source.examples, recipe)
         plan = blueprint(build, recipe.dtype)
         optimizer = recipe.optimizer()
-        settings = settings or pick(plan, recipe, optimizer, base)
-        program = prepare(plan, recipe, optimizer, source.examples.y, settings)
+        knobs = typed(hyperparameters.values(plan.model, optimizer), recipe.dtype)
         values = [value[owner] for value in plan.draw(seeds)]
-        job = Job(
-            program,
-            settings,
-            source,
-            owner,
-            typed(hyperparameters.values(plan.model, optimizer), recipe.dtype),
-            program.start(values, np.tile(rates, len(seeds))),
-            [split[owner] for split in often.values()],
-            [split[owner] for split in late.values()],
-        )
-        everyone = np.arange(len(owner))
-        state, records, final = job.run(everyone, recipe.steps)
+
+        def work(settings: Numerics) -> tuple[Job, Any]:
+            program = prepare(plan, recipe, optimizer, source.examples.y, settings)
+            job = Job(
+                program,
+                settings,
+                source,
+                owner,
+                knobs,
+                program.start(values, np.tile(rates, len(seeds))),
+                [split[owner] for split in often.values()],
+                [split[owner] for split in late.values()],
+            )
+            return job, job.run(np.arange(len(owner)), recipe.steps)
+
+        if settings:
+            job, found = work(settings)
+        else:
+            job, found = planned(work, pick(plan, recipe, optimizer, base), base)
+        state, records, final = found
         diverged_at = first_not_finite(state[3], records, recipe)
         restore(job, state, diverged_at)
     table = np.full((*records.shape[:2], len(SPLITS), records.shape[3]), np.nan)
     table[:, :, [SPLITS.index(name) for name in often]] = records
     if late:
         table[:, -1, [SPLITS.index(name) for name in late]] = final
-    values = joined(plan.model, program.packing.unpack_replicas(state[0]), state[1])
-    return Runs(plan, seeds, rates, tuple(values), settings, recipe, table, diverged_at)
+    weights = job.program.packing.unpack_replicas(state[0])
+    return Runs(
+        *(plan, seeds, rates, tuple(joined(plan.model, weights, state[1]))),
+        *(job.settings, recipe, table, diverged_at),
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """All that the calls of a program need to train all replicas.
+def planned(
+    work: Callable[[Numerics], tuple[Job, Any]], pick: Pick, base: Numerics
+) -> tuple[Job, Any]:
+    """Return what `work` returns under what was picked, or else without any of it.
 
-    Parameters
-    ----------
-    program : Program
-    settings : Numerics
-    source : Fixed or Fresh
-    owner : ndarray of int, shape (replicas,)
-        The position of each replica's seed.
-    knobs : ndarray, shape (hyperparameters,)
-    start : tuple
-        The state before the first step, replicas first.
-    often, last : list of ndarray of int, shape (replicas, m)
+    A layer of a page's own, or a full device, may bear neither XLA nor several replicas
+    in a call. What is wrong all the same is raised by the second attempt.
     """
-
-    program: Program
-    settings: Numerics
-    source: schedule.Fixed | schedule.Fresh
-    owner: np.ndarray
-    knobs: np.ndarray
-    start: Any
-    often: list[np.ndarray]
-    last: list[np.ndarray]
-
-    @property
-    def data(self) -> list[np.ndarray]:
-        """The examples x and y that indices point into."""
-        examples, dtype = self.source.examples, self.program.dtype
-        return [typed(examples.x, dtype), typed(examples.y, dtype)]
-
-    def arguments(self, chunk: np.ndarray, legs: schedule.Legs) -> list[Any]:
-        """Return what comes after the data in the first call for a chunk."""
-        from keras import tree
-
-        batches = self.source.batches(self.owner[chunk], legs)
-        own = self.start, self.often, self.last
-        state, often, last = tree.map_structure(lambda array: array[chunk], own)
-        return [batches, self.knobs, legs, state, often, last]
-
-    def run(self, replicas: np.ndarray, end: int) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Train some replicas up to step `end`; return state, records, final.
-
-        All have the replicas as their first axis.
-        """
-        from keras import tree
-
-        number = self.settings.replicas_per_call
-        # The last chunk is filled up with its last replica: all have one shape.
-        filled = np.arange(-(-len(replicas) // number) * number)
-        chunks = replicas[filled.clip(max=len(replicas) - 1)].reshape(-1, number)
-        first, *further = self.source.legs(end)
-        data, tensor = self.data, backends.load().tensor
-        example = [data, *self.arguments(chunks[0], first)]
-        call = self.program.compiled(example, self.settings.xla)
-        data = tree.map_structure(tensor, data)
-
-        def train(chunk: np.ndarray) -> Any:
-            given = tree.map_structure(tensor, self.arguments(chunk, first))
-            _, knobs, _, _, often, last = given
-            state, records, final = call(data, *given)
-            kept = [np.asarray(records)[first.is_recorded > 0]]
-            for legs in further:
-                batches = self.source.batches(self.owner[chunk], legs)
-                given = tree.map_structure(tensor, (batches, knobs, legs))
-                state, records, final = call(data, *given, state, often, last)
-                kept.append(np.asarray(records)[legs.is_recorded > 0])
-            state, final = tree.map_structure(np.asarray, (state, final))
-            return state, np.concatenate(kept).swapaxes(0, 1), final
-
-        with ThreadPoolExecutor(self.settings.replica_threads) as pool:
-            outputs = list(pool.map(train, chunks))
-        return tree.map_structure(
-            lambda *parts: np.concatenate(parts)[: len(replicas)], *outputs
-        )
+    try:
+        found = work(pick.numerics)
+    except Exception as error:
+        if pick.numerics == base or isinstance(error, DlclaimsError):
+            raise
+        reason = f"the plan's choice ended with {type(error).__name__}"
+        pick = Pick(pick.work, base, reason)
+        found = work(base)
+    numerics.note(pick)
+    return found
 
 
 def first_not_finite(
@@ -251,14 +203,14 @@ def pick(
     recipe: Recipe,
     optimizer: keras.optimizers.Optimizer,
     base: Numerics,
-) -> Numerics:
-    """Return the numerics of a configuration; the plainest where work is unknown."""
+) -> Pick:
+    """Return what the plan picks; the plainest where the work is unknown."""
     model = plan.model
     try:
         forward = 2.0 * architecture.multiply_accumulates(model)
         floats = architecture.activation_floats(model)
-    except UsageError:
-        return base
+    except UsageError as error:
+        return Pick(Work(math.nan, recipe.steps), base, f"no rule for {error.received}")
     itemsize = np.dtype(recipe.dtype).itemsize
     work = Work(
         step_work=3 * forward * recipe.batch,  # the gradient costs two forward passes
@@ -270,9 +222,7 @@ def pick(
         has_max_pooling=architecture.has_max_pooling(model),
         is_random=architecture.is_random(model),
     )
-    picked = numerics.plan(work, backends.load().machine(), base)
-    numerics.note(picked)
-    return picked.numerics
+    return numerics.plan(work, backends.load().machine(), base)
 
 
 def prepare(
