@@ -73,8 +73,8 @@ CONTENDERS = {
         Contender("torch.func", "torch", "mapped", "torch"),
         Contender("JAX vmap", "jax", "mapped", "jax", ON_JAX),
         Contender("JAX, 2 threads", "jax", "threaded", "jax", ON_JAX),
-        Contender("dlclaims on JAX", "engine", "train", "jax", ON_JAX),
-        Contender("dlclaims", "engine", "train", "tensorflow"),
+        Contender("dlclaims on JAX", "engine", "train", "jax", ON_JAX, processes=2),
+        Contender("dlclaims", "engine", "train", "tensorflow", processes=2),
     )
 }
 FIT, OURS, EAGER = "keras.fit", "dlclaims", "torch eager"

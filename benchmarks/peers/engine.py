@@ -10,7 +10,7 @@ from benchmarks.contenders import Clock, Outcome
 from benchmarks.workloads import LEARNING_RATE, MEASURED, Job
 from dlclaims import engine
 
-engine.pin(replica_threads=2)  # before a backend is imported
+engine.pin()  # one thread, before a backend is imported
 
 import keras  # noqa: E402
 

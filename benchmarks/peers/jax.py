@@ -14,6 +14,7 @@ from jax.tree_util import tree_map
 
 from benchmarks.contenders import Clock, Outcome
 from benchmarks.workloads import LEARNING_RATE, MEASURED, Job
+from dlclaims.engine.blueprint import blueprint, parted
 
 THREADS = 2
 
@@ -50,8 +51,9 @@ def train(job: Job, run: Any, over_replicas: Any, shapes: Any) -> Outcome:
     clock = Clock()
     with clock:
         begun = time.perf_counter()
-        models = [built(job, row) for row in range(len(job.seeds))]
-        model = models[0]
+        # As the engine builds: Keras' own initializers would compile for seconds.
+        plan = blueprint(job.workload.net.build, "float32")
+        model = plan.model
         optimizer = keras.optimizers.Adam(LEARNING_RATE, clipnorm=job.workload.clipnorm)
         optimizer.build(model.trainable_variables)
 
@@ -76,9 +78,11 @@ def train(job: Job, run: Any, over_replicas: Any, shapes: Any) -> Outcome:
         def whole(state: Any, order: Any) -> Any:
             return jax.lax.scan(step, state, order)[0]
 
-        state = tree_map(lambda *parts: np.stack(parts), *map(values, models))
         slots = [np.asarray(variable) for variable in optimizer.variables]
-        state = *state, [np.stack([slot] * len(models)) for slot in slots]
+        state = (
+            *parted(model, list(job.initial or plan.draw(job.streams))),
+            [np.stack([slot] * len(job.seeds)) for slot in slots],
+        )
         arguments = shapes((state, job.order))
         compiled = jax.jit(over_replicas(whole)).lower(*arguments).compile()
         compiling = time.perf_counter() - begun
@@ -88,18 +92,3 @@ def train(job: Job, run: Any, over_replicas: Any, shapes: Any) -> Outcome:
         own = [[value[row] for value in part] for part in (trained, others)]
         losses.append(float(loss(*own, x[:MEASURED], y[:MEASURED], False)[0]))
     return Outcome(clock.seconds, compiling, clock.peak_mb, tuple(losses))
-
-
-def built(job: Job, row: int) -> keras.Model:
-    keras.utils.set_random_seed(job.seeds[row])
-    model = job.workload.net.build()
-    start = job.start(row)
-    if start:
-        model.set_weights(start)
-    return model
-
-
-def values(model: keras.Model) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    parts = model.trainable_variables, model.non_trainable_variables
-    trained, others = ([np.asarray(variable) for variable in part] for part in parts)
-    return trained, others
