@@ -444,6 +444,7 @@ SMALL = numerics.Work(step_work=1e6, steps=1000, replica_bytes=1e5)
         (DENSE, GPU, True, 1024),
         (replace(DENSE, replica_bytes=1e9), GPU, True, 32),
         (replace(DENSE, replica_bytes=1e11), GPU, True, 1),
+        (replace(DENSE, has_max_pooling=True), GPU, False, 1024),
         (replace(DENSE, has_convolution=True, has_max_pooling=True), GPU, False, 1),
         (replace(DENSE, has_convolution=True, replica_bytes=1e9), JAX_GPU, True, 32),
     ],

@@ -104,11 +104,6 @@ class Blueprint:
             values.append(drawn)
         return values
 
-    @property
-    def is_random(self) -> bool:
-        """Whether a layer draws random numbers in training."""
-        return any(v.name == NOISE_STATE for v in self.model.variables)
-
 
 def blueprint(build: Build, dtype: str) -> Blueprint:
     """Build once, without drawing any initial value.

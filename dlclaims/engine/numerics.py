@@ -190,7 +190,8 @@ def rule(work: Work, machine: Machine) -> tuple[bool, int, str]:
     if machine.gpu_bytes and is_mapped:
         fits = GPU_SHARE * machine.gpu_bytes / max(1.0, work.replica_bytes)
         share = 1 << int(math.log2(min(GPU_REPLICAS, max(1.0, fits))))
-        return True, share, f"{share} replicas fill at most half of the GPU's memory"
+        xla = machine.backend == "jax" or not work.has_max_pooling
+        return xla, share, f"{share} replicas fill at most half of the GPU's memory"
     if machine.gpu_bytes:
         words = "TensorFlow has no rule to batch these layers over replicas"
         return not work.has_max_pooling, 1, words
