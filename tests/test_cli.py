@@ -10,11 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 import dlclaims
 from dlclaims import cli
+from dlclaims.cli import engine
 from dlclaims.cli.progress import Progress
+from dlclaims.engine import numerics
+from dlclaims.execution import context
 from dlclaims.plan import Cell
 from dlclaims.report.words import MINUS
 
@@ -273,6 +277,92 @@ def test_the_doctor_names_what_lacks(call: Call, folder: Path) -> None:
     assert done.code == 3
 
 
+@pytest.fixture(scope="module")
+def engine_told(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """What ``doctor --engine`` finds, in its own words."""
+    words = ["doctor", "--engine", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "dlclaims", *words],
+        cwd=tmp_path_factory.mktemp("here"),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_doctor_tells_what_the_engine_picks_by_its_own_rule(
+    engine_told: dict,
+) -> None:
+    found = engine_told["engine"]
+    machine = numerics.Machine(found["backend"], found["gpu_bytes"])
+    examples = {example["name"]: example for example in found["examples"]}
+    # Three times two operations for each product, of each layer, of each example.
+    dense, wide = examples["dense, 6 layers of 32"], examples["dense, 30 layers of 64"]
+    assert dense["step_work"] == 6 * 64 * 6 * 32**2
+    assert wide["step_work"] == 6 * 64 * 30 * 64**2
+    for example in (dense, wide):  # which need nothing that a Work leaves out
+        work = numerics.Work(example["step_work"], example["steps"])
+        here = numerics.rule(work, machine)
+        if machine.gpu_bytes:
+            assert (example["xla"], example["on_gpu"]) == (here[0], None)
+        else:
+            names = ("xla", "replicas_per_call", "reason")
+            assert tuple(example[name] for name in names) == here
+    assert found["constants"]["small_step"] == numerics.SMALL_STEP
+    assert found["numerics"]["intra_threads"] == 1
+
+
+@pytest.mark.parametrize("gpu_bytes", [0.0, 24.0 * 2**30])
+def test_the_doctor_explains_the_engine_in_80_columns(
+    engine_told: dict, gpu_bytes: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = {"schema": 1, "checks": [{"name": "cores", "found": "2", "to_do": ""}]}
+    own = {**engine_told["engine"], "gpu_bytes": gpu_bytes, "matrix_peak": 1.5e11}
+    text = engine.text({**told, "engine": own})
+    assert max(map(len, click.unstyle(text).splitlines())) <= 80
+    assert "150 GFLOP/s" in text
+    assert ("24 GiB" in text, "one a card" in text) == (bool(gpu_bytes),) * 2
+    for example in own["examples"]:
+        assert example["name"] in text
+        assert example["reason"].split()[0] in text
+
+
+def test_a_backend_that_does_not_start_is_the_environments_fault(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "START", "import no_such_backend")
+    done = call("doctor", "--engine")
+    assert (done.code, done.out) == (3, "")
+    assert "received ModuleNotFoundError: No module named 'no_such_backend'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("cards", "shown", "found"),
+    [
+        ((), False, "cpu"),
+        (("0",), True, "gpu, 1 card"),
+        (("2", "3"), True, "gpu, 2 cards"),
+        ((), True, "cpu; tensorflow cannot use the GPU here: install dlclaims[gpu]"),
+    ],
+)
+def test_the_doctor_tells_which_device_is_used(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    cards: tuple[str, ...],
+    shown: bool,
+    found: str,
+) -> None:
+    monkeypatch.setattr(context, "cards", lambda: cards)
+    monkeypatch.setattr(context, "shows_gpu", lambda: shown)
+    done = call("doctor", "--json")
+    [device] = [c for c in done.json["checks"] if c["name"] == "device"]
+    assert device["found"].startswith(found)
+    assert device["to_do"] == ""
+
+
 def test_colours_only_where_they_are_wanted(call: Call) -> None:
     assert "\x1b" not in call("show", "batch-noise").out
 
@@ -281,7 +371,14 @@ def test_colours_only_where_they_are_wanted(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["list"], ["show", "vanishing-gradient"], ["run", "--help"]]
+    "words",
+    [
+        ["--help"],
+        ["list"],
+        ["show", "vanishing-gradient"],
+        ["run", "--help"],
+        ["doctor"],
+    ],
 )
 def test_quick_commands_load_nothing_heavy(words: list[str]) -> None:
     program = (

@@ -340,17 +340,26 @@ def status(
     return _tell_broken(wanted.shelf, wanted.names)
 
 
-@cli.command()
+@cli.command(epilog=_examples("dlclaims doctor", "dlclaims doctor --engine"))
+@click.option(
+    "--engine", "with_engine", is_flag=True, help="Tell how training would run, too."
+)
 @_out_option
 @_pages_option
 @_json_option
 @_common
-def doctor(out: Path | None, folders: Sequence[Path], as_json: bool) -> int:
+def doctor(
+    with_engine: bool, out: Path | None, folders: Sequence[Path], as_json: bool
+) -> int:
     """Look for what this machine lacks: versions, cores, memory, device, folders."""
+    from dlclaims.cli import engine
     from dlclaims.cli.doctor import examine
 
     checks = examine(out or results.default_out(), folders)
-    _print(overview.checks(checks), as_json, terminal.checks)
+    found = overview.checks(checks)
+    if with_engine:
+        found["engine"] = engine.examine()
+    _print(found, as_json, engine.text if with_engine else terminal.checks)
     return 0 if all(check.is_fine for check in checks) else 3
 
 

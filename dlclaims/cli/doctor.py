@@ -77,7 +77,7 @@ def _packages() -> Iterator[Check]:
 
 
 def _backend() -> Iterator[Check]:
-    from dlclaims.execution.context import backend, resolve_device
+    from dlclaims.execution.context import backend
 
     try:
         name = backend()
@@ -89,7 +89,20 @@ def _backend() -> Iterator[Check]:
     lack = "" if installed else f"pip install {name}, or set KERAS_BACKEND"
     yield Check("backend", f"{name} {version}", lack)
     if installed:
-        yield Check("device", resolve_device("auto"))
+        yield _device(name)
+
+
+def _device(backend: str) -> Check:
+    from dlclaims.execution.context import cards, shows_gpu
+
+    found = len(cards())
+    if found:
+        return Check("device", f"gpu, {found} {'card' if found == 1 else 'cards'}")
+    if not shows_gpu():
+        return Check("device", "cpu")
+    # A CPU is enough, so that this is no fault.
+    ways = "install dlclaims[gpu], or set KERAS_BACKEND=jax"
+    return Check("device", f"cpu; {backend} cannot use the GPU here: {ways}")
 
 
 def _memory() -> Check:
