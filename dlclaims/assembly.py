@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dlclaims.store import Record
 
 SCHEMA = 1
+PROC = Path("/proc")
 
 #: The columns of ``theory.csv`` after those of the factors.
 GAPS = ["measured", "predicted", "gap", "gap_low", "gap_high", "study", "outcome"]
@@ -176,7 +177,7 @@ def device_name(device: str | None = "cpu") -> str:
     Else the processor's architecture, or ``gpu``.
     """
     pattern = "driver/nvidia/gpus/*/information" if device == "gpu" else "cpuinfo"
-    for place in sorted(Path("/proc").glob(pattern)):
+    for place in sorted(PROC.glob(pattern)):
         for line in place.read_text().splitlines():
             name, _, value = line.partition(":")
             if name.strip() in ("model name", "Model"):

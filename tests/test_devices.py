@@ -5,6 +5,7 @@ No GPU is needed: cards are stand-ins, and TensorFlow splits a processor into de
 
 import json
 import os
+import platform
 import queue
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from dlclaims import assembly
 from dlclaims.errors import EnvironmentFault
 from dlclaims.execution import context, local
 from dlclaims.execution.local import Pool, Task
@@ -182,6 +184,20 @@ def test_a_worker_sees_its_card_and_no_worker_on_a_cpu_sees_any(
     assert on_cpu["JAX_PLATFORMS"] == "cpu"
     assert on_cpu["XLA_FLAGS"] == "--mine"
     assert "JAX_PLATFORMS" not in {*on_card} - {*os.environ}
+
+
+def test_results_name_the_card_that_trained_or_else_the_processor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(assembly, "PROC", tmp_path)
+    assert assembly.device_name("gpu") == "gpu"
+    assert assembly.device_name("cpu") == platform.machine()
+    card = tmp_path / "driver" / "nvidia" / "gpus" / "0000:01:00.0"
+    card.mkdir(parents=True)
+    (card / "information").write_text("Model: \t NVIDIA A\nIRQ:   \t 16\n")
+    (tmp_path / "cpuinfo").write_text("model\t: 17\nmodel name\t: Zen\n")
+    assert assembly.device_name("gpu") == "NVIDIA A"
+    assert assembly.device_name("cpu") == "Zen"
 
 
 # Where the engine's tensors are.

@@ -194,16 +194,16 @@ TRAINS = """
 def test_a_cell_records_how_the_engine_trained_but_does_not_depend_on_it(
     folder: Path, cells: Store
 ) -> None:
-    edit(folder, "    values = [", f"{TRAINS}\n    values = [")
-    both = [cell(level=level) for level in (1, 2)]
-    result = execution.run(both, cells, folders=[folder], device="cpu")
+    edit(folder, '    if mode == "raise"', f'{TRAINS}\n    if mode == "raise"')
+    three = [cell(), cell("raise"), cell(level=2)]
+    result = execution.run(three, cells, folders=[folder], device="cpu")
     one, other = result.records
     [way] = one.meta["engine"]
     # Three times two operations for each of 6 * 8 + 8 * 2 products of 4 examples.
     assert (way["step_work"], way["steps"]) == (6.0 * 4 * 64, 7)
     assert (way["xla"], way["replicas_per_call"]) == (False, numerics.SHARE)
     assert str(numerics.SHARE) in way["reason"]
-    assert other.meta["engine"] == []  # not what the cell before was trained with
+    assert other.meta["engine"] == []  # not that of the cell that failed before it
     old = replace(one, meta={k: v for k, v in one.meta.items() if k != "engine"})
     assert store.document(old.cell, old.meta) == store.document(one.cell, one.meta)
     counted = {"study": "study", "xla": False, "replicas_per_call": 8, "cells": 2}
@@ -358,13 +358,22 @@ def test_a_worker_that_cannot_start_is_the_environments_fault(
         execution.run(FINE, cells, folders=[folder])
 
 
-def test_a_worker_is_pinned_before_it_measures(folder: Path, cells: Store) -> None:
+@pytest.mark.parametrize(("device", "card"), [("cpu", "-1"), ("gpu", "7")])
+def test_a_worker_is_pinned_before_it_measures(
+    folder: Path,
+    cells: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    card: str,
+) -> None:
+    monkeypatch.setattr(context, "cards", lambda: ("7", "5"))
     names = ("OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "CUDA_VISIBLE_DEVICES")
     own = ", ".join(f"{name}=os.environ[{name!r}]" for name in names)
     edit(folder, "value=values", f"value=values, {own}")
-    run = partial(execution.run, FINE[:1], cells, folders=[folder], device="cpu")
+    run = partial(execution.run, FINE[:1], cells, folders=[folder], device=device)
     (record,) = run().records
-    assert record.table.loc[0, list(names)].tolist() == ["1", "0", "-1"]
+    assert record.table.loc[0, list(names)].tolist() == ["1", "0", card]
+    assert record.meta["device"] == device
 
 
 @pytest.mark.parametrize("full_at", [1, 4])
