@@ -24,8 +24,8 @@ from dlclaims.execution.context import NO_CARD, ON_GPU
 from dlclaims.plan import Cell
 from dlclaims.store import Record
 
-#: A worker is replaced after this many cells, or when it holds this much memory: a
-#: process that builds models grows by some MB with each of them.
+#: A worker is replaced after this many cells, or when it holds this much memory of its
+#: own: a process that builds models grows by some MB with each of them.
 CELLS_PER_WORKER = 200
 BYTES_PER_WORKER = 3 << 30
 
@@ -107,10 +107,12 @@ class Worker:
         if self.cells >= CELLS_PER_WORKER:
             return True
         try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+            numbers = Path(f"/proc/{self.pid}/statm").read_text().split()
         except OSError:  # it has just died
             return True
-        return pages * os.sysconf("SC_PAGE_SIZE") > BYTES_PER_WORKER
+        # Libraries are not counted: those of CUDA alone come to gigabytes.
+        own = int(numbers[1]) - int(numbers[2])
+        return own * os.sysconf("SC_PAGE_SIZE") > BYTES_PER_WORKER
 
     def start(self, task: Task) -> None:
         self.task, self.since = task, time.monotonic()
