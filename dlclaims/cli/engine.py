@@ -223,7 +223,7 @@ def text(found: Mapping[str, Any]) -> str:
 INTRODUCTION = (
     "One program trains all replicas of a variant: its seeds, at each learning rate."
     " Whether XLA compiles it, and how many replicas one call trains together, follows"
-    " from the configuration alone, so that results do not depend on what else runs."
+    " from the configuration, and on a GPU from its memory: never from measured time."
 )
 
 
