@@ -394,6 +394,16 @@ def test_an_initializer_of_ones_own_gets_a_seed_of_its_own():
     assert not np.array_equal(values[0][0], values[0][1])
 
 
+def test_an_initializer_may_be_any_function():
+    def chrono(shape, dtype=None, longest=10.0):
+        return np.full(shape, np.log(longest), dtype)
+
+    build = partial(net, initializer=partial(chrono, longest=4.0))
+    first = engine.initialize(build, SEEDS, dtype="float64").weights[0]
+    assert np.allclose(first, np.log(4.0))
+    assert np.isfinite(run(build).table().loss).all()
+
+
 def test_nothing_global_changes():
     import keras
 
@@ -406,6 +416,23 @@ def test_nothing_global_changes():
     assert np.array_equal(np.asarray(keras.random.normal((4,))), expected)
     assert keras.config.floatx() == "float32"
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_users_settings_of_keras_change_no_bit():
+    import keras
+
+    build = partial(net, "normalized")
+    expected = run(build, given=recipe(partial(optimizer, "Adam"), "float32"))
+    cache._programs.clear()
+    keras.config.set_epsilon(1e-2)
+    try:
+        found = run(build, given=recipe(partial(optimizer, "Adam"), "float32"))
+        assert keras.config.epsilon() == 1e-2
+    finally:
+        keras.config.set_epsilon(1e-7)
+    assert distance(found.weights, expected.weights) == 0
+    table = expected.table().loss
+    assert np.array_equal(found.table().loss, table)
 
 
 def test_the_stock_optimizer_class_stays_as_it_is():

@@ -29,7 +29,8 @@ UNCOUNTED = ("initializer", "build", "quantize")
 def fingerprint(model: keras.Model) -> tuple[Any, list[Any]]:
     """Return what a model's programs depend on, and the objects named by id in it.
 
-    Names, initializers and seeds are left out: values are arguments of a program.
+    Names, initializers, seeds and the rates of Dropout layers are left out: values are
+    arguments of a program.
     Functions and classes from outside Keras count by identity, because Keras'
     configuration knows them by name only; the caller keeps them alive with the key.
     """
@@ -42,7 +43,8 @@ def fingerprint(model: keras.Model) -> tuple[Any, list[Any]]:
     try:
         with backends.quiet():  # Keras looks for TensorFlow here, on JAX too
             config = model.get_config()
-    except NotImplementedError:  # a layer without get_config: nothing else is like it
+    except (NotImplementedError, TypeError):
+        # A layer without a configuration: no other model is known to be like it.
         config, own = {}, [model]
     structure = _structure({**config, "name": ""}, {})
     return (structure, tuple(id(value) for value in own)), own

@@ -29,20 +29,29 @@ _building = threading.RLock()
 
 @contextmanager
 def precision(dtype: str) -> Iterator[None]:
-    """Let Keras build and trace in `dtype`; its own setting comes back afterwards."""
-    backend = backends.load()
-    import keras
+    """Let Keras build and trace in `dtype`; its own settings come back afterwards.
 
+    What a user's ``keras.json`` may hold otherwise, Keras' defaults are taken for.
+    """
+    backend = backends.load()
+    from keras import config
+
+    wanted = {
+        "floatx": dtype,
+        "dtype_policy": dtype,
+        "epsilon": 1e-7,
+        "image_data_format": "channels_last",
+    }
     with _building:
-        floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-        keras.config.set_floatx(dtype)
-        keras.config.set_dtype_policy(dtype)
+        before = {name: getattr(config, name)() for name in wanted}
+        for name, value in wanted.items():
+            getattr(config, f"set_{name}")(value)
         try:
             with backend.precision(dtype):
                 yield
         finally:
-            keras.config.set_floatx(floatx)
-            keras.config.set_dtype_policy(policy)
+            for name, value in before.items():
+                getattr(config, f"set_{name}")(value)
 
 
 @contextmanager

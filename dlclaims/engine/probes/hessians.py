@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims.engine import backends
+from dlclaims.engine.packing import Packing
 from dlclaims.engine.probes.tables import tidy
 from dlclaims.engine.recipe import typed
 from dlclaims.engine.runs import Runs
@@ -116,23 +117,19 @@ def products(
 
     def measure(model: keras.Model, weights: Any, vector: Any, x: Any, y: Any) -> Any:
         trained, others = weights
-        ends = np.cumsum([np.prod(value.shape, dtype=int) for value in trained])
+        packing = Packing(tuple(tuple(value.shape) for value in trained), is_flat=True)
 
-        def mean_loss(flat: Any) -> tuple[Any, Any]:
-            parts = ops.split(flat, ends[:-1])
-            values = [
-                ops.reshape(part, value.shape)
-                for part, value in zip(parts, trained, strict=True)
-            ]
+        def mean_loss(packed: Any) -> tuple[Any, Any]:
+            values = packing.unpack(packed)
             prediction, _ = model.stateless_call(values, others, x, training=False)
             return ops.mean(keras.losses.get(loss)(y, prediction)), ()
 
-        def along(flat: Any) -> tuple[Any, Any]:
-            slope = gradients(mean_loss, 1)(flat)[2]
+        def along(packed: Any) -> tuple[Any, Any]:
+            slope = gradients(mean_loss, 1)(packed)[2][0]
             return ops.sum(slope * vector), slope
 
-        flat = ops.concatenate([ops.reshape(value, (-1,)) for value in trained])
-        return gradients(along, 1)(flat)[1:]
+        _, slope, products = gradients(along, 1)(packing.pack(trained))
+        return slope, products[0]
 
     inputs = own(runs, x, runs.plan.model.inputs[0].ndim)
     targets = own(runs, y, y.ndim - (x.ndim - inputs[0].ndim))
