@@ -22,7 +22,7 @@ from test_engine import (
 )
 
 from dlclaims import engine
-from dlclaims.engine import cache, numerics, program, schedule
+from dlclaims.engine import cache, numerics, program, schedule, training
 from dlclaims.engine.blueprint import precision
 from dlclaims.errors import UsageError
 from dlclaims.seeds import Seeds
@@ -308,3 +308,13 @@ def test_what_is_wrong_all_the_same_is_raised():
 
     with pytest.raises(ZeroDivisionError):
         run(given=engine.Recipe(broken, optimizer, 3, BATCH))
+
+
+@pytest.mark.parametrize(
+    ("held", "replicas", "share"),
+    [(1024, 16, 16), (1024, 17, 32), (4, 16, 4), (8, 1, 8)],
+)
+def test_a_card_that_holds_more_than_there_is_computes_no_more(held, replicas, share):
+    own = engine.Numerics(replicas_per_call=held)
+    pick = training.capped(numerics.Pick(numerics.Work(1.0, 1), own, ""), replicas)
+    assert pick.numerics.replicas_per_call == share

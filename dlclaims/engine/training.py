@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +114,8 @@ def train(
         if settings:
             job, found = work(settings)
         else:
-            job, found = planned(work, pick(plan, recipe, optimizer, base), base)
+            choice = capped(pick(plan, recipe, optimizer, base), len(owner))
+            job, found = planned(work, choice, base)
         state, records, final = found
         diverged_at = first_not_finite(state[3], records, recipe)
         restore(job, state, diverged_at)
@@ -223,6 +225,16 @@ def pick(
         is_random=architecture.is_random(model),
     )
     return numerics.plan(work, backends.load().machine(), base)
+
+
+def capped(pick: Pick, replicas: int) -> Pick:
+    """Return a pick whose calls are not mostly filling: what a GPU holds can be a lot.
+
+    The replicas of a cell belong to its key, so its bits still follow from that.
+    """
+    most = max(numerics.SHARE, 1 << (replicas - 1).bit_length())
+    share = min(pick.numerics.replicas_per_call, most)
+    return replace(pick, numerics=replace(pick.numerics, replicas_per_call=share))
 
 
 def prepare(

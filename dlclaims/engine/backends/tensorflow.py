@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ def settings(wanted: Numerics) -> Numerics:
     # The vectorised map tells of every operation that it runs one replica at a time.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     threading = tf.config.threading
     try:
         threading.set_intra_op_parallelism_threads(wanted.intra_threads)
@@ -47,7 +49,8 @@ def machine() -> Machine:
         for device in device_lib.list_local_devices()
         if device.device_type == "GPU"
     ]
-    return Machine("tensorflow", gpu_bytes=float(limits[0]))
+    # What is free differs from day to day; a power of two hardly does.
+    return Machine("tensorflow", gpu_bytes=2.0 ** math.floor(math.log2(limits[0])))
 
 
 @contextmanager
