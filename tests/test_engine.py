@@ -248,10 +248,22 @@ def test_a_diverged_replica_is_frozen_and_the_others_go_on():
         assert distance(kept, calm.replica(seed).get_weights()) == 0
         frozen = runs.replica(seed, 1e30).get_weights()
         assert all(np.isfinite(weight).all() for weight in frozen)
-        last = int(lost[lost.seed == seed].diverged_at.iloc[0]) - 1
+        # The recorded loss shows it one step before a batch's loss does.
+        last = int(lost[lost.seed == seed].diverged_at.iloc[0])
         short = replace(given, steps=last, until=())
         again = run(linear, rates=(1e30,), given=short).replica(seed).get_weights()
         assert distance(frozen, again) == 0
+
+
+def test_a_step_to_weights_that_are_not_finite_is_not_taken():
+    def steep(y, logits):
+        return 1e6 * cross_entropy(y, logits)
+
+    given = engine.Recipe(steep, optimizer, STEPS, BATCH, dtype="float64")
+    runs = run(partial(net, "normalized"), rates=(1e308,), given=given)
+    assert runs.diverged_at.tolist() == [1, 1, 1]
+    first = engine.initialize(partial(net, "normalized"), SEEDS, dtype="float64")
+    assert distance(runs.weights, first.weights) == 0
 
 
 def test_the_table_holds_what_keras_evaluates():
@@ -465,6 +477,8 @@ SMALL = numerics.Work(step_work=1e6, steps=1000, replica_bytes=1e5)
         (replace(DENSE, steps=100, has_recurrence=True), CPU, True, 1),
         (replace(DENSE, steps=20, has_recurrence=True), CPU, False, 1),
         (SMALL, CPU, False, 8),
+        (replace(SMALL, step_work=5e6), CPU, True, 1),
+        (replace(SMALL, step_work=5e6, steps=100), CPU, False, 8),
         (replace(SMALL, is_random=True), CPU, True, 1),
         (replace(SMALL, has_convolution=True), CPU, False, 1),
         (replace(SMALL, has_recurrence=True), CPU, True, 1),

@@ -55,18 +55,15 @@ class Job:
         state, often, last = tree.map_structure(lambda array: array[chunk], own)
         return [batches, self.knobs, legs, state, often, last]
 
-    def run(self, replicas: np.ndarray, end: int) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Train some replicas up to step `end`; return state, records, final.
-
-        All have the replicas as their first axis.
-        """
+    def run(self) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Train; return state, records and final measures, replicas first."""
         from keras import tree
 
-        number = self.settings.replicas_per_call
-        # The last chunk is filled up with its last replica: all have one shape.
-        filled = np.arange(-(-len(replicas) // number) * number)
-        chunks = replicas[filled.clip(max=len(replicas) - 1)].reshape(-1, number)
-        first, *further = self.source.legs(end)
+        number, replicas = self.settings.replicas_per_call, len(self.owner)
+        # The last chunk is filled up with the last replica: all have one shape.
+        filled = np.arange(-(-replicas // number) * number).clip(max=replicas - 1)
+        chunks = filled.reshape(-1, number)
+        first, *further = self.source.legs()
         data, tensor = self.data, backends.load().tensor
         example = [data, *self.arguments(chunks[0], first)]
         call = self.program.compiled(example, self.settings.xla)
@@ -88,5 +85,5 @@ class Job:
         with ThreadPoolExecutor(self.settings.replica_threads) as pool:
             outputs = list(pool.map(train, chunks))
         return tree.map_structure(
-            lambda *parts: np.concatenate(parts)[: len(replicas)], *outputs
+            lambda *parts: np.concatenate(parts)[:replicas], *outputs
         )

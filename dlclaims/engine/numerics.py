@@ -141,11 +141,11 @@ class Machine:
 
 
 #: A step of one replica of at most so many floating-point operations costs more in
-#: calls of operations than in doing them, and replicas that share each call win. On one
-#: core, ms a step and replica alone and by eights: 6 layers of 32, batch 64 (2.6e6)
-#: 0.24 and 0.13; 10 of 64, batch 32 (7.7e6) 0.43 and 0.33; 30 of 64, batch 64 (4.7e7)
-#: 1.48 and 1.31; 4 of 256, batch 64 (8.0e7) 1.55 and 1.69.
-SMALL_STEP = 1e7
+#: calls of operations than in doing them, and replicas that share each call win: in
+#: short trainings (6 layers of 32, batch 64, 2.6e6: 0.24 ms a step and replica alone,
+#: 0.13 by eights; 10 of 64, batch 32, 7.7e6: 0.43 and 0.33), and where a step is tiny,
+#: always (4 layers of 32, batch 16, 4.5e5: 0.16 and 0.07, by XLA 0.08).
+SMALL_STEP, TINY_STEP = 1e7, 1e6
 SHARE = 8
 
 #: XLA takes 1 to 4 s longer to compile and makes a step cheaper: 30 layers of 64 by a
@@ -182,7 +182,8 @@ def plan(work: Work, machine: Machine, base: Numerics) -> Pick:
 
 def rule(work: Work, machine: Machine) -> tuple[bool, int, str]:
     """Return whether to use XLA, the replicas in a call, and the reason."""
-    is_small = work.step_work <= SMALL_STEP
+    least = XLA_STEPS_RECURRENT if work.has_recurrence else XLA_STEPS
+    is_small = work.step_work <= (SMALL_STEP if work.steps < least else TINY_STEP)
     # The rest TensorFlow's vectorised map runs one replica at a time, or not at all.
     is_mapped = machine.backend == "jax" or not (
         work.has_convolution or work.has_recurrence or work.is_random
@@ -202,7 +203,6 @@ def rule(work: Work, machine: Machine) -> tuple[bool, int, str]:
         return False, SHARE, f"a small step: {SHARE} replicas share each operation"
     if work.has_convolution or work.has_max_pooling:
         return False, 1, "XLA is slow at convolutions on a CPU, and cannot pool maxima"
-    least = XLA_STEPS_RECURRENT if work.has_recurrence else XLA_STEPS
     if work.steps >= least:
         return True, 1, f"from {least} steps on XLA wins its compile time back"
     return False, 1, f"below {least} steps XLA does not win its compile time back"

@@ -99,14 +99,13 @@ class Program:
     def update(
         self, knobs: Any, step: Any, loss: Any, others: Any, slopes: Any, state: Any
     ) -> tuple[Any, Any, Any, Any]:
-        """Return one replica's next state; note the first step that is not finite.
+        """Return one replica's next state.
 
-        The step is taken all the same: holding every weight back would cost a third of
-        the time. `training.train` returns to the last finite state afterwards.
+        From the first step on whose loss or weights are not finite, it stays as it was.
         """
-        from keras import ops
+        from keras import ops, tree
 
-        trained, _, slots, diverged_at = state
+        before, others_before, slots, diverged_at = state
         if self.clip:
             weights = self.packing.unpack(slopes)
             weights = hyperparameters.clipped(weights, self.clip, knobs[self.clip])
@@ -117,11 +116,15 @@ class Program:
         if self.schedule:
             factor = ops.cast(self.schedule(step), rate.dtype)
             slots = [*slots[: self.rate], rate * factor, *slots[self.rate + 1 :]]
-        trained, slots = self.optimizer.stateless_apply(slots, slopes, trained)
+        after, slots = self.optimizer.stateless_apply(slots, slopes, before)
         slots[self.rate] = rate
-        is_first = ops.logical_and(
-            ops.logical_not(ops.isfinite(loss)), ops.equal(diverged_at, 0)
+        finite = [ops.isfinite(loss), *(ops.all(ops.isfinite(each)) for each in after)]
+        is_fine = ops.logical_and(ops.all(ops.stack(finite)), ops.equal(diverged_at, 0))
+        trained, others = tree.map_structure(
+            lambda new, old: ops.where(is_fine, new, old),
+            *((after, others), (before, others_before)),
         )
+        is_first = ops.logical_and(ops.logical_not(is_fine), ops.equal(diverged_at, 0))
         return trained, others, slots, ops.where(is_first, step + 1, diverged_at)
 
     def evaluate(self, trained: Any, others: Any, x: Any, y: Any) -> Any:

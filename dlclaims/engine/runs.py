@@ -37,7 +37,8 @@ class Runs:
     recipe : Recipe or None
     records : ndarray, shape (replicas, recorded steps, splits, measures)
     diverged_at : ndarray of int, shape (replicas,)
-        The step whose loss or weights were not finite and which was not taken; 0: none.
+        The first step at which the loss or the weights were not finite, 0 for none;
+        `values` are then the last finite ones.
     """
 
     plan: Blueprint

@@ -54,9 +54,9 @@ class Fixed:
     order: np.ndarray
     recipe: Recipe
 
-    def legs(self, end: int) -> list[Legs]:
-        """Return what the one call does that trains up to step `end`."""
-        stops = np.minimum(self.recipe.recorded, end)
+    def legs(self) -> list[Legs]:
+        """Return what the one call does."""
+        stops = self.recipe.recorded
         return [_legs(0, stops, np.ones(len(stops)), 1)]
 
     def batches(self, seeds: np.ndarray, legs: Legs) -> Any:
@@ -82,8 +82,8 @@ class Fresh:
     seeds: Seeds
     recipe: Recipe
 
-    def legs(self, end: int) -> list[Legs]:
-        """Return what the calls do that train up to step `end`."""
+    def legs(self) -> list[Legs]:
+        """Return what the calls do, one after another."""
         steps, recorded = self.recipe.steps, self.recipe.recorded
         begins = range(0, steps, STREAM_STEPS)
         own = [
@@ -94,10 +94,10 @@ class Fresh:
         legs = []
         for begin, stops in zip(begins, own, strict=True):
             last = min(begin + STREAM_STEPS, steps)
-            filled = np.minimum([*stops, *[last] * (size - len(stops))], end)
+            filled = [*stops, *[last] * (size - len(stops))]
             is_recorded = np.arange(size) < len(stops)
             legs.append(_legs(begin, filled, is_recorded, last == steps))
-        return legs[: max(1, -(-end // STREAM_STEPS))]
+        return legs
 
     def batches(self, seeds: np.ndarray, legs: Legs) -> Any:
         """Return the examples of a call, each of shape (steps, seeds, batch, ...)."""

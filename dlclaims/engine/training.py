@@ -109,7 +109,7 @@ def train(
                 [split[owner] for split in often.values()],
                 [split[owner] for split in late.values()],
             )
-            return job, job.run(np.arange(len(owner)), recipe.steps)
+            return job, job.run()
 
         if settings:
             job, found = work(settings)
@@ -118,7 +118,6 @@ def train(
             job, found = planned(work, choice, base)
         state, records, final = found
         diverged_at = first_not_finite(state[3], records, recipe)
-        restore(job, state, diverged_at)
     table = np.full((*records.shape[:2], len(SPLITS), records.shape[3]), np.nan)
     table[:, :, [SPLITS.index(name) for name in often]] = records
     if late:
@@ -158,7 +157,7 @@ def first_not_finite(
     Parameters
     ----------
     missed : ndarray of int, shape (replicas,)
-        The first step whose batch loss was not finite, 0 for none.
+        The first step whose batch loss or weights were not finite, 0 for none.
     records : ndarray, shape (replicas, recorded steps, splits, measures)
         The loss of the first split, which may show it a step earlier, comes first.
     """
@@ -167,23 +166,6 @@ def first_not_finite(
     shown = np.where(np.isfinite(records[:, :, 0, 0]), never, steps).min(axis=1)
     first = np.minimum(np.where(missed > 0, missed, never), shown)
     return np.where(first < never, first, 0)
-
-
-def restore(job: Job, state: Any, diverged_at: np.ndarray) -> None:
-    """Put diverged replicas of `state` back to their last finite weights.
-
-    Training repeats itself to the bit, so the way back is to run up to there again;
-    that costs nothing where nothing diverges.
-    """
-    from keras import tree
-
-    for row in np.flatnonzero(diverged_at):
-        for stop in range(diverged_at[row] - 1, -1, -1):
-            again, _, _ = job.run(np.array([row]), stop)
-            if all(np.isfinite(array).all() for array in (*again[0], *again[1])):
-                break
-        for whole, part in zip(tree.flatten(state), tree.flatten(again), strict=True):
-            whole[row] = part[0]
 
 
 def measured(
