@@ -196,13 +196,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a page's results were made."""
+    """How a page's results were made; `training` tells in sentences how it was run."""
 
     profile: str
     commit: str
     device: str
     versions: Mapping[str, str]
     numerics: Mapping[str, object]
+    training: tuple[str, ...]
     cells: int
     seconds: float
 

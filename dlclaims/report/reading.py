@@ -20,6 +20,9 @@ from dlclaims.report.bibliography import Reference
 
 Row = Mapping[str, str]
 
+#: Settings that the engine picks for each configuration: `training` tells them.
+PLANNED = ("xla", "replicas_per_call")
+
 
 def build(folder: Path, known: Mapping[str, pages.Page]) -> model.Report:
     """Return the report on the pages in `known`, from the results in `folder`.
@@ -209,15 +212,25 @@ def _theory(rows: list[dict[str, str]]) -> tuple[model.Theory, ...]:
 
 
 def _provenance(manifest: Mapping[str, Any]) -> model.Provenance:
+    numerics = manifest.get("numerics", {})
     return model.Provenance(
         manifest.get("profile", ""),
         manifest.get("commit") or "",
         manifest.get("device_name") or manifest.get("device") or "",
         manifest.get("versions", {}),
-        manifest.get("numerics", {}),
+        {name: v for name, v in numerics.items() if name not in PLANNED},
+        tuple(map(_way, manifest.get("engine", ()))),
         len(manifest.get("cells", ())),
         float(manifest.get("seconds") or 0.0),
     )
+
+
+def _way(way: Mapping[str, Any]) -> str:
+    """Say how many cells of a study the engine trained in which way."""
+    cells = words.count(way["cells"], "cell")
+    share = words.count(way["replicas_per_call"], "replica")
+    compiled = "compiled by XLA" if way["xla"] else "without XLA"
+    return f"{way['study']}: {cells} {compiled}, {share} a call"
 
 
 def _missing(
