@@ -119,7 +119,7 @@ def answer() -> str:
 
     base = numerics.current()
     machine = backends.load().machine()
-    names = ("SMALL_STEP", "SHARE", "XLA_STEPS", "XLA_STEPS_RECURRENT")
+    names = ("TINY_STEP", "SMALL_STEP", "SHARE", "XLA_STEPS", "XLA_STEPS_RECURRENT")
     constants = (*names, "GPU_SHARE", "GPU_REPLICAS")
     return json.dumps(
         {
@@ -230,12 +230,13 @@ INTRODUCTION = (
 def _rule(constants: Mapping[str, Any]) -> str:
     own = {name: words.number(value, 0) for name, value in constants.items()}
     return (
-        "Mflop: million floating-point operations, of one replica. A step of at most"
-        f" {constants['small_step'] / 1e6:g} is small, and {own['share']} replicas"
-        f" share each call. XLA takes seconds to compile and pays from"
-        f" {own['xla_steps']} steps on, in recurrent layers from"
-        f" {own['xla_steps_recurrent']}. On a GPU (in the table, where there is none,"
-        f" one of {USUAL_GPU / 2**30:.0f} GiB) replicas fill at most"
-        f" {constants['gpu_share']:.0%} of its memory, and are at most"
-        f" {own['gpu_replicas']}."
+        "Mflop: million floating-point operations, of one replica. XLA takes seconds to"
+        f" compile and pays from {own['xla_steps']} steps on, in recurrent layers from"
+        f" {own['xla_steps_recurrent']}. In shorter trainings a step of at most"
+        f" {constants['small_step'] / 1e6:g} Mflop is small, in longer ones of at most"
+        f" {constants['tiny_step'] / 1e6:g}: then {own['share']} replicas share each"
+        f" call. On a GPU (in the table, where there is none, one of"
+        f" {USUAL_GPU / 2**30:.0f} GiB) replicas fill at most"
+        f" {constants['gpu_share']:.0%} of its memory, are at most"
+        f" {own['gpu_replicas']}, and no more than a cell has."
     )
