@@ -18,7 +18,7 @@ from dlclaims import figures, results, statistics, tables, verdicts
 from dlclaims.design import registration
 from dlclaims.errors import DlclaimsError, PageError
 from dlclaims.pages import Page
-from dlclaims.plan import Profile
+from dlclaims.plan import PROFILES, Profile
 
 if TYPE_CHECKING:
     from dlclaims.execution import Failure
@@ -96,7 +96,7 @@ def verdicts_of(folder: Path, page: Page) -> dict[str, Any]:
     registered = results.read_json(folder / "registration.json")["current"]
     return verdicts.assess(
         page,
-        registered["profile"],
+        PROFILES[registered["profile"]],
         results.read_table(folder / "outcomes.csv"),
         results.read_table(folder / "variants.csv"),
         registered["digest"],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 #: Factor levels, e.g. ``(("activation", "relu"), ("depth", 20))``. Pages write a dict.
@@ -82,7 +82,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Slope:
-    """The least-squares slope of `column` over `over` within a replica's rows."""
+    """The least-squares slope of `column` over `over` within a replica's rows.
+
+    One slope a seed; their mean has Student's interval (the summary-measures analysis
+    of Matthews et al. 1990, BMJ 300, 230-235), so that rows within a replica need not
+    be independent.
+    """
 
     column: str
     over: str
@@ -108,12 +113,16 @@ Quantity = Value | Slope | RankCorrelation
 
 
 # Effects: a contrast of outcomes, one number per seed, or one for all seeds. Every
-# `where` names enough factors to select exactly one variant of the study.
+# `where` names enough factors to select exactly one variant of the study. How each is
+# estimated, and by whose method, stands in `dlclaims.statistics.intervals`.
+
+#: Fields of effects that select a variant.
+ARMS = ("where", "minus", "over")
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Mean over seeds of a quantity of one variant."""
+    """Mean over seeds of a quantity of one variant (Student 1908, Biometrika 6, 1)."""
 
     of: Quantity
     where: Factors
@@ -125,7 +134,12 @@ class Mean:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean paired difference: the quantity in `where` minus that in `minus`."""
+    """Mean paired difference: the quantity in `where` minus that in `minus`.
+
+    Student's paired interval; the sign-flip test beside it is Fisher's (1935, The
+    Design of Experiments, sec. 21). With `Region.around` an equivalence: both one-sided
+    tests of Schuirmann (1987, J. Pharmacokinet. Biopharm. 15, 657-680).
+    """
 
     of: Quantity
     where: Factors
@@ -138,7 +152,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class LogRatio:
-    """Mean paired natural log of the ratio of the quantity in `where` to `over`."""
+    """Mean paired natural log of the ratio of the quantity in `where` to `over`.
+
+    The scale for outcomes that are skewed or spread by factors: the difference of
+    log-normal ones is normal (Aitchison & Brown 1957, The Lognormal Distribution).
+    """
 
     of: Quantity
     where: Factors
@@ -151,7 +169,11 @@ class LogRatio:
 
 @dataclass(frozen=True)
 class Gap:
-    """Mean over seeds of the measured quantity minus what the theory predicts."""
+    """Mean over seeds of the measured quantity minus what the theory predicts.
+
+    Agreement is an equivalence: the whole interval within the tolerance (Schuirmann
+    1987), not a difference that was not found.
+    """
 
     of: Quantity
     where: Factors
@@ -165,6 +187,8 @@ class Gap:
 class Trend:
     """Mean over seeds of Spearman's correlation of a quantity with a numeric factor.
 
+    One correlation a seed (Spearman 1904, Am. J. Psychol. 15, 72-101): bounded, so that
+    Student's interval of their mean keeps its error rate, whatever the factor's scale.
     `where` fixes all factors but `along`; at least three levels must be in the grid.
     """
 
@@ -179,7 +203,10 @@ class Trend:
 
 @dataclass(frozen=True)
 class Rate:
-    """Fraction of seeds for which a 0/1 quantity is 1."""
+    """Fraction of seeds for which a 0/1 quantity is 1.
+
+    Exact interval of Clopper & Pearson (1934, Biometrika 26, 404-413).
+    """
 
     of: Quantity
     where: Factors
@@ -191,7 +218,10 @@ class Rate:
 
 @dataclass(frozen=True)
 class RateDifference:
-    """Paired difference of two success rates, `where` minus `minus`."""
+    """Paired difference of two success rates, `where` minus `minus`.
+
+    Method 10 of Newcombe (1998, Statistics in Medicine 17, 2635-2650).
+    """
 
     of: Quantity
     where: Factors
@@ -241,6 +271,9 @@ class Criterion:
         Why the region ends where it ends: the smallest effect of interest.
     rival : str
         The explanation that the region excludes.
+    mechanism : str or None
+        Of a mechanism control: how the alleged cause was removed, e.g. ``positions
+        shuffled``.
     """
 
     name: str
@@ -251,6 +284,40 @@ class Criterion:
     scope: str
     reason: str
     rival: str
+    mechanism: str | None = None
+
+    def without(
+        self, cause: Factors, mechanism: str, region: Region, reason: str
+    ) -> Criterion:
+        """Return the mechanism control of this condition: a condition of its own.
+
+        A causal claim holds only if its effect goes where its alleged cause goes.
+
+        Parameters
+        ----------
+        cause : mapping
+            The levels that remove the cause, in all arms, e.g. ``{"shuffled": True}``.
+        mechanism : str
+            The same in words.
+        region : Region
+            Where the effect must lie now.
+        reason : str
+            Why this region ends where it ends.
+        """
+        arms = [f.name for f in fields(self.effect) if f.name in ARMS]
+        moved = {
+            name: {**dict(getattr(self.effect, name)), **dict(cause)} for name in arms
+        }
+        return replace(
+            self,
+            name=f"{self.name}-control",
+            effect=replace(self.effect, **moved),
+            region=region,
+            scope=f"{self.scope}, {mechanism}",
+            reason=reason,
+            rival="an effect that does not need the alleged cause",
+            mechanism=mechanism,
+        )
 
 
 @dataclass(frozen=True)

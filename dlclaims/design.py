@@ -73,12 +73,14 @@ class Design:
         return self.evaluation_after(tuned, rate)
 
     def evaluation_after(self, tuned: Cell, rate: float) -> tuple[Cell, ...]:
-        """Return the evaluation cells of a tuning cell's variant at a rate."""
+        """Return the evaluation cells of a tuning cell's variant and arm at a rate."""
         page = self.pages[tuned.page]
         study = page.study(tuned.study)
         names = (variant.name for variant in study.variants(self.profile.name))
         chosen = dict.fromkeys(names, rate)
-        every = plan.evaluation_cells(page, study, self.profile, chosen, self.seeds)
+        every = plan.evaluation_cells(
+            page, study, self.profile, chosen, self.seeds, tuned.arm
+        )
         return tuple(cell for cell in every if cell.factors == tuned.factors)
 
     def all_cells(self) -> tuple[Cell, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import itertools
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +19,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlclaims.claims import Claim, Criterion, Factors, Levels, levels
+from dlclaims.claims import (
+    ARMS,
+    Claim,
+    Criterion,
+    Deviation,
+    Factors,
+    Levels,
+    levels,
+)
 from dlclaims.errors import PageError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -28,20 +37,39 @@ if TYPE_CHECKING:
     from dlclaims.seeds import Seeds
 
 
+#: Arms that a study may declare beside its registered form, in words. They are run
+#: where a condition fails, and never decide a verdict.
+SENSITIVITY = {
+    "longer": "three times the steps",
+    "equal-work": "equal multiply-accumulates instead of equal parameters",
+}
+
+
 @dataclass(frozen=True)
 class Variant:
     """One point of a study's grid.
 
     `learning_rates` is empty for a study without tuning; the tuning stage passes the
-    whole grid of rates, the evaluation stage the one that was chosen.
+    whole grid of rates, the evaluation stage the one that was chosen. `arm` is empty,
+    or the sensitivity arm that is measured: `measure` follows it by `steps` and `cost`.
     """
 
     factors: Levels
     learning_rates: tuple[float, ...] = ()
+    arm: str = ""
 
     @property
     def name(self) -> str:
         return "-".join(str(level) for _, level in self.factors)
+
+    def steps(self, registered: int) -> int:
+        """Return the steps to train: those that are registered, or three times them."""
+        return 3 * registered if self.arm == "longer" else registered
+
+    @property
+    def cost(self) -> str:
+        """What is equal in all arms, for `engine.width_for`."""
+        return "multiply_accumulates" if self.arm == "equal-work" else "parameters"
 
     def __getitem__(self, factor: str) -> Any:
         return dict(self.factors)[factor]
@@ -82,6 +110,10 @@ def tidy(axes: Mapping[str, Iterable[Any]], **columns: Any) -> pd.DataFrame:
         name: np.broadcast_to(value, shape).ravel() for name, value in columns.items()
     }
     return pd.DataFrame(data, index=index).reset_index()
+
+
+#: What `measure` may add to every row, for the table of variants: whole numbers.
+COSTS = ("parameters", "multiply_accumulates", "steps", "examples_seen")
 
 
 @dataclass(frozen=True)
@@ -134,6 +166,12 @@ class Study:
         Names of the data sets, for the registration digest.
     block : int
         Seeds in a cell.
+    equal : tuple of str
+        Costs that must be equal, within 2 %, in all arms that a criterion compares:
+        columns of `COSTS` that `measure` returns. Where they are not, no claim on the
+        criterion gets a verdict.
+    sensitivity : tuple of str
+        From `SENSITIVITY`: what to try where a condition fails.
     """
 
     name: str
@@ -150,6 +188,8 @@ class Study:
     controls: tuple[Criterion, ...] = ()
     data: tuple[str, ...] = ()
     block: int = 16
+    equal: tuple[str, ...] = ()
+    sensitivity: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "diverged", levels(self.diverged))
@@ -325,6 +365,21 @@ def problems(page: Page) -> list[str]:
             names = [variant.name for variant in study.variants(profile)]
             if len(set(names)) != len(names) or not names:
                 found.append(f"study {study.name}: {profile} repeats or lacks variants")
+        found += [
+            f"study {study.name}: {words} {name!r}; {nearest(name, known)}"
+            for words, names, known in (
+                ("no such cost", study.equal, COSTS),
+                ("no such sensitivity arm", study.sensitivity, SENSITIVITY),
+            )
+            for name in names
+            if name not in known
+        ]
+        found += [
+            f"study {study.name}: the control {control.name} reads {control.study};"
+            " a control reads its own study"
+            for control in study.controls
+            if control.study != study.name
+        ]
     checked = [
         (f"claim {claim.id}, {role}", criterion)
         for claim in page.claims
@@ -338,6 +393,11 @@ def problems(page: Page) -> list[str]:
             found.append(f"{where}: no study {criterion.study!r}; {known}")
             continue
         study = studies[criterion.study]
+        tolerance = criterion.region.high
+        if isinstance(criterion.effect, Deviation) and not (
+            criterion.region.low <= 0 <= tolerance < math.inf
+        ):
+            found.append(f"{where}: a deviation needs Region.below(tolerance)")
         if criterion.effect.kind == "gap to theory" and study.predict is None:
             found.append(f"{where}: a gap to theory needs predict on {study.name}")
         for selection in selections(criterion):
@@ -366,5 +426,5 @@ def problems(page: Page) -> list[str]:
 def selections(criterion: Criterion) -> list[Levels]:
     """Return the factor levels that a criterion's effect selects, one per arm."""
     effect = criterion.effect
-    names = [name for name in ("where", "minus", "over") if hasattr(effect, name)]
+    names = [name for name in ARMS if hasattr(effect, name)]
     return [levels(getattr(effect, name)) for name in names]

@@ -15,19 +15,26 @@ from typing import Any
 
 from dlclaims.claims import Levels
 from dlclaims.errors import UsageError
-from dlclaims.pages import Page, Study, Variant
-from dlclaims.seeds import TUNING, Seeds
+from dlclaims.pages import SENSITIVITY, Page, Study, Variant
+from dlclaims.seeds import EVALUATION, TUNING, Seeds
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How many seeds a study gets: `paired` as a rule, `rate` for success rates."""
+    """How many seeds a study gets: `paired` as a rule, `rate` for success rates.
+
+    `first` is the first of them: those of `seeds.EVALUATION`, or of the block on which
+    a replication runs. `sensitivity` tells whether failed conditions are tried again
+    under the sensitivity arms that their studies declare.
+    """
 
     name: str
     paired: int
     rate: int
+    sensitivity: bool = False
+    first: int = EVALUATION
 
 
 PROFILES = {
@@ -35,11 +42,12 @@ PROFILES = {
     for profile in (
         Profile("smoke", paired=3, rate=3),
         Profile("quick", paired=8, rate=64),
-        Profile("standard", paired=16, rate=64),
-        Profile("full", paired=30, rate=64),
+        Profile("standard", paired=16, rate=64, sensitivity=True),
+        Profile("full", paired=30, rate=64, sensitivity=True),
     )
 }
 EXACT_SEEDS = 3
+TWIN = "twin"
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class Cell:
     """A variant with a block of seeds, in one stage of a study.
 
     `stage` is ``tuning`` or ``evaluation``; `learning_rates` is empty where nothing is
-    tuned.
+    tuned. `arm` is empty, one of `pages.SENSITIVITY`, or `TWIN`: the same variant with
+    another initialisation, whose true difference from it is none (A/A calibration).
     """
 
     page: str
@@ -56,19 +65,23 @@ class Cell:
     factors: Levels
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
+    arm: str = ""
 
     @property
     def variant(self) -> Variant:
-        return Variant(self.factors, self.learning_rates)
+        arm = self.arm if self.arm in SENSITIVITY else ""
+        return Variant(self.factors, self.learning_rates, arm)
 
     @property
     def streams(self) -> Seeds:
-        return Seeds(f"{self.page}/{self.study}", self.seeds)
+        renamed = (("init", "init-2"),) if self.arm == TWIN else ()
+        return Seeds(f"{self.page}/{self.study}", self.seeds, renamed)
 
     @property
     def label(self) -> str:
         block = f"{self.seeds[0]}-{self.seeds[-1]}"
-        return f"{self.page}/{self.study}/{self.variant.name}/{self.stage} {block}"
+        stage = f"{self.stage}, {self.arm}" if self.arm else self.stage
+        return f"{self.page}/{self.study}/{self.variant.name}/{stage} {block}"
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -98,16 +111,18 @@ def evaluation_seeds(study: Study, profile: Profile) -> tuple[int, ...]:
         "rate": profile.rate,
         "exact": EXACT_SEEDS,
     }[study.sampling]
-    return tuple(range(number))
+    return tuple(range(profile.first, profile.first + number))
 
 
-def tuning_cells(page: Page, study: Study, profile: Profile) -> tuple[Cell, ...]:
+def tuning_cells(
+    page: Page, study: Study, profile: Profile, arm: str = ""
+) -> tuple[Cell, ...]:
     """Return the cells of a study's tuning stage; none when it is not tuned."""
     if study.tuning is None:
         return ()
-    seeds = tuple(range(TUNING, TUNING + study.tuning.seeds))
+    rates, seeds = study.tuning.rates, range(TUNING, TUNING + study.tuning.seeds)
     return tuple(
-        Cell(page.name, study.name, "tuning", v.factors, study.tuning.rates, seeds)
+        Cell(page.name, study.name, "tuning", v.factors, rates, tuple(seeds), arm)
         for v in study.variants(profile.name)
     )
 
@@ -118,6 +133,7 @@ def evaluation_cells(
     profile: Profile,
     chosen: Mapping[str, float],
     seeds: Sequence[int] | None = None,
+    arm: str = "",
 ) -> tuple[Cell, ...]:
     """Return the cells of a study's evaluation stage.
 
@@ -127,6 +143,8 @@ def evaluation_cells(
         The learning rate of each variant, by its name; ignored when nothing is tuned.
     seeds : sequence of int, optional
         Instead of the profile's.
+    arm : str
+        As a cell has it.
     """
     wanted = tuple(seeds) if seeds is not None else evaluation_seeds(study, profile)
     if study.sampling == "exact":
@@ -139,6 +157,7 @@ def evaluation_cells(
             variant.factors,
             (chosen[variant.name],) if study.tuning else (),
             wanted[start : start + study.block],
+            arm,
         )
         for variant in study.variants(profile.name)
         for start in range(0, len(wanted), study.block)
@@ -148,7 +167,8 @@ def evaluation_cells(
 def canonical(value: Any) -> str:
     """Return JSON with one spelling: sorted keys, no spaces, no NaN, infinite as text.
 
-    Dataclasses carry their class name, so that two effects with the same fields differ.
+    Dataclasses carry their class name, so that two effects with the same fields differ;
+    a field that is None is left out, so that a new one changes no old digest.
     """
     return json.dumps(
         _plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False
@@ -157,8 +177,9 @@ def canonical(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        own = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-        return {"": type(value).__name__, **own}
+        own = {f.name: getattr(value, f.name) for f in fields(value)}
+        kept = {name: _plain(item) for name, item in own.items() if item is not None}
+        return {"": type(value).__name__, **kept}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
@@ -199,6 +220,11 @@ def registration(
             "diverged": dict(study.diverged),
             "controls": _plain(study.controls),
             "data": {name: data[name] for name in study.data},
+            **{
+                name: list(declared)
+                for name in ("equal", "sensitivity")
+                if (declared := getattr(study, name))
+            },
         }
         for study in page.studies
     ]

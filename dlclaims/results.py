@@ -37,6 +37,8 @@ PARTS = {
     "diverged": "score of diverged replicas",
     "controls": "sanity checks",
     "data": "data",
+    "equal": "costs that are equal in all arms",
+    "sensitivity": "sensitivity arms",
 }
 
 
@@ -206,7 +208,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         found.append("schema of the registration")
     for name, was, now in _pairs(_named(old["studies"]), _named(new["studies"])):
         if was and now:
-            words = [parts[key] for key in parts if was[key] != now[key]]
+            words = [parts[key] for key in parts if was.get(key) != now.get(key)]
             if words:
                 found.append(f"study {name}: {', '.join(words)} changed")
         else:

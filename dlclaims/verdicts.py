@@ -22,7 +22,7 @@ from dlclaims.claims import (
     Region,
 )
 from dlclaims.pages import Page, selections
-from dlclaims.plan import PROFILES
+from dlclaims.plan import Profile
 from dlclaims.statistics import faults, multiplicity, power, reasons, rules
 from dlclaims.statistics.answers import NAMES as ANSWERS
 from dlclaims.statistics.answers import Sides
@@ -38,7 +38,7 @@ SCHEMA = 1
 
 def assess(
     page: Page,
-    profile: str,
+    profile: Profile,
     outcomes: pd.DataFrame,
     variants: pd.DataFrame,
     registration: str,
@@ -47,8 +47,8 @@ def assess(
 
     Parameters
     ----------
-    profile : str
-        The profile under which the tables were made.
+    profile : Profile
+        The one under which the tables were made.
     outcomes, variants : DataFrame
         As in ``outcomes.csv`` and ``variants.csv``.
     registration : str
@@ -61,12 +61,12 @@ def assess(
         The content of ``verdicts.json``; p-values over the report (`correct`) still
         missing.
     """
-    current = plan.registration(page, PROFILES[profile], data.DIGESTS)["digest"]
+    current = plan.registration(page, profile, data.DIGESTS)["digest"]
     stale = current != registration
     return {
         "schema": SCHEMA,
         "page": page.name,
-        "profile": profile,
+        "profile": profile.name,
         "registration": registration,
         "claims": {
             claim.id: {
@@ -86,7 +86,7 @@ def assess(
 def _judge(
     page: Page,
     assertion: Assertion,
-    profile: str,
+    profile: Profile,
     outcomes: pd.DataFrame,
     variants: pd.DataFrame,
     stale: bool,
@@ -96,7 +96,7 @@ def _judge(
         for c in assertion.criteria
     ]
     studies = {c.study: page.study(c.study) for c in assertion.criteria}.values()
-    why_not = unassessed(profile, judged, stale)
+    why_not = unassessed(profile.name, judged, stale)
     if why_not:
         ruling = _ruling("not assessed", why_not)
     else:
@@ -272,6 +272,7 @@ def describe(criterion: Criterion, found: Estimate) -> dict[str, Any]:
         "unit": criterion.unit,
         "reason": criterion.reason,
         "rival": criterion.rival,
+        "mechanism": criterion.mechanism,
         "effect": {
             "kind": effect.kind,
             "quantity": effect.of.label,

@@ -80,7 +80,9 @@ def judge(own, values, profile="standard", change=None, digest=None):
     if change:
         change(outcomes, variants)
     registered = plan.registration(own, PROFILES[profile], data.DIGESTS)["digest"]
-    found = verdicts.assess(own, profile, outcomes, variants, digest or registered)
+    found = verdicts.assess(
+        own, PROFILES[profile], outcomes, variants, digest or registered
+    )
     return found["claims"]["x"]["document"]
 
 
@@ -395,7 +397,7 @@ def test_a_diverged_replica_counts_with_its_registered_score():
     status = np.where(np.isnan(scores), "diverged", "ok")
     outcomes, variants = tables(own, {"a": scores}, status=status)
     digest = plan.registration(own, PROFILES["standard"], data.DIGESTS)["digest"]
-    found = verdicts.assess(own, "standard", outcomes, variants, digest)
+    found = verdicts.assess(own, PROFILES["standard"], outcomes, variants, digest)
     condition = found["claims"]["x"]["document"]["criteria"][0]
     assert condition["value"] == pytest.approx((15 * 1.0 - 1.0) / 16)
     assert condition["n"] == SEEDS
@@ -415,7 +417,7 @@ def test_duplicated_seeds_are_refused():
     twice = pd.concat([outcomes, outcomes.head(1)])
     digest = plan.registration(own, PROFILES["standard"], data.DIGESTS)["digest"]
     with pytest.raises(ValueError, match="more than once"):
-        verdicts.assess(own, "standard", twice, variants, digest)
+        verdicts.assess(own, PROFILES["standard"], twice, variants, digest)
 
 
 def test_no_spread_over_seeds_decides_by_the_point():
@@ -485,11 +487,11 @@ def test_judging_from_csv_is_the_same(tmp_path):
     own = page([criterion("a", Region.above(0.5)), criterion("b", Region.above(0.5))])
     outcomes, variants = tables(own, {"a": around(1 / 3 + 1), "b": around(0.1)})
     digest = plan.registration(own, PROFILES["standard"], data.DIGESTS)["digest"]
-    direct = verdicts.assess(own, "standard", outcomes, variants, digest)
+    direct = verdicts.assess(own, PROFILES["standard"], outcomes, variants, digest)
     for name, table in (("o.csv", outcomes), ("v.csv", variants)):
         results.write_table(tmp_path / name, table)
     read = [results.read_table(tmp_path / name) for name in ("o.csv", "v.csv")]
-    assert verdicts.assess(own, "standard", *read, digest) == direct
+    assert verdicts.assess(own, PROFILES["standard"], *read, digest) == direct
 
 
 def test_verdicts_are_json_without_nan():
@@ -566,7 +568,7 @@ def test_the_order_of_rows_does_not_matter(scores, random):
     random.shuffle(order)
     digest = plan.registration(own, PROFILES["standard"], data.DIGESTS)["digest"]
     one_way, other = (
-        verdicts.assess(own, "standard", rows, variants, digest)
+        verdicts.assess(own, PROFILES["standard"], rows, variants, digest)
         for rows in (outcomes, outcomes.iloc[order])
     )
     assert one_way == other

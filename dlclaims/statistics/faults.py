@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from dlclaims import plan
 from dlclaims.claims import Criterion, Deviation
 from dlclaims.pages import Study
-from dlclaims.plan import PROFILES
+from dlclaims.plan import Profile
 from dlclaims.statistics.effects import estimate
 from dlclaims.statistics.reasons import Judged
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: By which share of the largest costs may differ that a study declares equal.
+EQUAL = 0.02
 
 #: Share of a variant's replicas that the machinery may lose.
 MOST_FAILED = 0.2
@@ -29,21 +32,21 @@ def is_exact(criterion: Criterion) -> bool:
 
 def defects(
     judged: Sequence[Judged],
-    profile: str,
+    profile: Profile,
     studies: Iterable[Study],
     variants: pd.DataFrame,
 ) -> list[str]:
     """Return in words what makes the conditions' arms unfit for a verdict."""
-    planned = {
-        s.name: len(plan.evaluation_seeds(s, PROFILES[profile])) for s in studies
-    }
+    own_study = {study.name: study for study in studies}
     found = []
     for criterion, result in judged:
-        if len(result.seeds) < planned[criterion.study]:
+        study = own_study[criterion.study]
+        planned = len(plan.evaluation_seeds(study, profile))
+        if len(result.seeds) < planned:
             why = "" if result.seeds else f": {result.note}"
             found.append(
                 f"{criterion.scope}: {len(result.seeds)} seeds instead of"
-                f" {planned[criterion.study]}{why}."
+                f" {planned}{why}."
             )
         own = variants[
             (variants["study"] == criterion.study)
@@ -58,12 +61,27 @@ def defects(
                     f"{row['variant']}: the best learning rate lies on the"
                     f" {row['tuning_flag']} of the grid."
                 )
+        found += [
+            f"{criterion.scope}: {words}."
+            for name in study.equal
+            if (words := unequal(name, own[name]))
+        ]
     return list(dict.fromkeys(found))
+
+
+def unequal(cost: str, arms: pd.Series) -> str:
+    """Return in words how a cost that must be equal in all arms is not, or nothing."""
+    name = cost.replace("_", " ")
+    if arms.isna().any():
+        return f"{name} were not recorded in all arms"
+    if arms.max() - arms.min() <= EQUAL * arms.max():
+        return ""
+    return f"{name} differ by more than {EQUAL:.0%}, {arms.min():,} to {arms.max():,}"
 
 
 def broken_controls(
     studies: Iterable[Study],
-    profile: str,
+    profile: Profile,
     outcomes: pd.DataFrame,
     variants: pd.DataFrame,
 ) -> list[str]:
@@ -75,7 +93,7 @@ def broken_controls(
         (control, estimate(control, study, outcomes, variants).answer)
         for study in studies
         for control in study.controls
-        if profile != "smoke" or is_exact(control)
+        if profile.name != "smoke" or is_exact(control)
     ]
     return [
         f"The control {control.name} ({control.scope})"
@@ -85,8 +103,8 @@ def broken_controls(
     ]
 
 
-def is_exploratory(study: Study, profile: str, outcomes: pd.DataFrame) -> bool:
+def is_exploratory(study: Study, profile: Profile, outcomes: pd.DataFrame) -> bool:
     """Return whether a study was run with seeds beside the registered ones."""
     own = outcomes[(outcomes["study"] == study.name) & outcomes["seed"].notna()]
-    registered = {*plan.evaluation_seeds(study, PROFILES[profile])}
+    registered = {*plan.evaluation_seeds(study, profile)}
     return not {int(seed) for seed in own["seed"]} <= registered

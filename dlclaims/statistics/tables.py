@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from dlclaims.claims import Criterion, Deviation, Gap, Quantity, Value
-from dlclaims.pages import Page, Study
+from dlclaims.pages import COSTS, Page, Study
 from dlclaims.plan import Cell, Profile, evaluation_seeds
 from dlclaims.statistics import intervals
 from dlclaims.statistics.effects import all_variants
@@ -18,9 +18,6 @@ from dlclaims.statistics.quantities import reduce
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: What a study's `measure` may add to every row, for the table of variants.
-COSTS = ("parameters", "multiply_accumulates", "steps", "examples_seen")
 
 OUTCOMES = [
     *("source", "study", "variant", "seed", "outcome", "value"),
