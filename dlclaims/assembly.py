@@ -11,6 +11,7 @@ import subprocess
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ from dlclaims.pages import Page
 from dlclaims.plan import PROFILES, Profile
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from dlclaims.claims import Criterion
     from dlclaims.execution import Failure
     from dlclaims.store import Record
 
@@ -49,30 +53,13 @@ def write(
         Whether a record was measured now; else the manifest keeps the commit and the
         device of those who did.
     """
-    measured, rates = {}, {}
-    for study in page.studies:
-        own = [record for record in records if record.cell.study == study.name]
-        tuned = [record for record in own if record.cell.stage == "tuning"]
-        evaluated = [record for record in own if record.cell.stage == "evaluation"]
-        measured[study.name] = tables.measured(study, evaluated)
-        if tuned:
-            rows = tables.measured(study, tuned)
-            rates[study.name] = statistics.choose_rates(study, rows)
-    predicted = {
-        s.name: tables.predicted(s, profile) for s in page.studies if s.predict
-    }
+    made = tabulate(page, profile, records, failures)
     registered = results.register(
         results.read_json(folder / "registration.json"), registration(page, profile)
     )
     with results.replace(folder) as new:
-        written = {
-            "outcomes": statistics.outcomes(page, measured, predicted),
-            "variants": statistics.variants(
-                page, profile, measured, rates, failures, tables.seconds(records)
-            ),
-        }
-        for name, content in written.items():
-            results.write_table(new / f"{name}.csv", content)
+        results.write_table(new / "outcomes.csv", made.outcomes)
+        results.write_table(new / "variants.csv", made.variants)
         outcomes = results.read_table(new / "outcomes.csv")
         gaps = statistics.theory(page, outcomes)
         if not len(gaps):
@@ -86,9 +73,64 @@ def write(
         results.write_json(new / "verdicts.json", verdicts_of(new, page))
         for figure in page.figures:
             rows = tables.drawn(
-                figure.where, measured[figure.study], predicted.get(figure.study)
+                figure.where,
+                made.measured[figure.study],
+                made.predicted.get(figure.study),
             )
             figures.save(figure, rows, new)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the cells of a page give.
+
+    Parameters
+    ----------
+    measured, predicted : dict of str to DataFrame
+        All rows of each study; those that theory predicts, where it does.
+    outcomes, variants : DataFrame
+        As in ``outcomes.csv`` and ``variants.csv``.
+    """
+
+    page: Page
+    measured: dict[str, pd.DataFrame]
+    predicted: dict[str, pd.DataFrame]
+    outcomes: pd.DataFrame
+    variants: pd.DataFrame
+
+    def estimate(self, criterion: Criterion) -> statistics.Estimate:
+        study = self.page.study(criterion.study)
+        return statistics.estimate(criterion, study, self.outcomes, self.variants)
+
+
+def tabulate(
+    page: Page,
+    profile: Profile,
+    records: Sequence[Record],
+    failures: Sequence[Failure] = (),
+) -> Tables:
+    """Return the tables of a page from its cells, tuning included."""
+    measured, rates = {}, {}
+    for study in page.studies:
+        own = [record for record in records if record.cell.study == study.name]
+        tuned = [record for record in own if record.cell.stage == "tuning"]
+        evaluated = [record for record in own if record.cell.stage == "evaluation"]
+        measured[study.name] = tables.measured(study, evaluated)
+        if tuned:
+            rows = tables.measured(study, tuned)
+            rates[study.name] = statistics.choose_rates(study, rows)
+    predicted = {
+        s.name: tables.predicted(s, profile) for s in page.studies if s.predict
+    }
+    return Tables(
+        page,
+        measured,
+        predicted,
+        statistics.outcomes(page, measured, predicted),
+        statistics.variants(
+            page, profile, measured, rates, failures, tables.seconds(records)
+        ),
+    )
 
 
 def verdicts_of(folder: Path, page: Page) -> dict[str, Any]:

@@ -304,9 +304,9 @@ class Criterion:
         reason : str
             Why this region ends where it ends.
         """
-        arms = [f.name for f in fields(self.effect) if f.name in ARMS]
-        moved = {
-            name: {**dict(getattr(self.effect, name)), **dict(cause)} for name in arms
+        own = [f.name for f in fields(self.effect) if f.name in ARMS]
+        moved: dict[str, Any] = {
+            name: {**dict(getattr(self.effect, name)), **dict(cause)} for name in own
         }
         return replace(
             self,

@@ -6,7 +6,15 @@ knows their order, and that one page's fault does not stop the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dlclaims.execution import Result
+    from dlclaims.pages import Page
+    from dlclaims.sensitivity import Trial
     from dlclaims.store import Record
 
 OnEvent = Callable[[str, Cell, float], None]
@@ -136,7 +146,7 @@ def run(
     DlclaimsError
         Wrong words, a folder that cannot be written or is held, a device that lacks.
     """
-    from dlclaims import assembly, execution
+    from dlclaims import execution, sensitivity
     from dlclaims.store import Store
 
     folder = Path(out) if out else results.default_out()
@@ -152,18 +162,15 @@ def run(
         on_event(kind, cell, seconds)
 
     def follow(record: Record) -> tuple[Cell, ...]:
-        try:
+        with _blamed_on(wanted.pages[record.cell.page], errors):
             return wanted.cells_after(record)
-        except Exception as error:
-            page = wanted.pages[record.cell.page]
-            errors[page.name] = assembly.blame(page, error)
-            return ()
+        return ()
 
     cells = Store(folder / "cells")
-    with cells.hold(), results.writing(folder):
-        results.mend(folder)
-        done = execution.run(
-            wanted.first_cells(),
+
+    def train(first: Iterable[Cell]) -> Result:
+        return execution.run(
+            first,
             cells,
             folders=wanted.shelf.folders,
             jobs=jobs or len(execution.slots(device)),
@@ -172,14 +179,35 @@ def run(
             on_event=note,
             follow=follow,
         )
+
+    with cells.hold(), results.writing(folder):
+        results.mend(folder)
+        done = train(wanted.first_cells())
         written: dict[str, str] = {}
+        trials: dict[str, tuple[Trial, ...]] = {}
         for name in [name for name in wanted.pages if name not in errors]:
-            try:
-                written[name] = _write_page(folder, wanted, name, done, happened)
-            except Exception as error:
-                if getattr(error, "errno", None) in results.UNWRITABLE:
-                    raise  # the folder's fault, not the page's
-                errors[name] = assembly.blame(wanted.pages[name], error)
+            with _blamed_on(wanted.pages[name], errors):
+                written[name], is_new = _write_page(
+                    folder, wanted, name, done, happened
+                )
+                if is_new and wanted.profile.sensitivity:
+                    trials[name] = sensitivity.trials(folder / name, wanted.pages[name])
+        tried = train(
+            cell
+            for name in trials
+            for cell in sensitivity.first_cells(
+                wanted, wanted.pages[name], trials[name]
+            )
+        )
+        for name in trials:
+            with _blamed_on(wanted.pages[name], errors):
+                sensitivity.write(
+                    folder / name,
+                    wanted.pages[name],
+                    wanted.profile,
+                    trials[name],
+                    [record for record in tried.records if record.cell.page == name],
+                )
         write_report(folder, wanted.shelf, written.keys())
         for name, made_from in written.items():
             stamps.write(folder, name, made_from)
@@ -191,13 +219,26 @@ def run(
             cached=_count(happened, name, "cached"),
             failed={
                 failure.cell.label: failure.message
-                for failure in done.failures
+                for failure in (*done.failures, *tried.failures)
                 if failure.cell.page == name
             },
             error=errors.get(name),
         )
         for name in wanted.names
     )
+
+
+@contextmanager
+def _blamed_on(page: Page, errors: dict[str, DlclaimsError]) -> Iterator[None]:
+    """Keep an error of a page's own as its fault, so that the other pages go on."""
+    from dlclaims import assembly
+
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "errno", None) in results.UNWRITABLE:
+            raise  # the folder's fault, not the page's
+        errors[page.name] = assembly.blame(page, error)
 
 
 def _lost_cells(folder: Path) -> bool:
@@ -214,8 +255,11 @@ def _write_page(
     name: str,
     done: Result,
     happened: Mapping[Cell, str],
-) -> str:
-    """Write a page's files unless they are current; return what they are made from."""
+) -> tuple[str, bool]:
+    """Write a page's files unless they are current.
+
+    Return what they are made from, and whether they were written.
+    """
     from dlclaims import assembly
 
     page = wanted.pages[name]
@@ -223,9 +267,10 @@ def _write_page(
     failures = [failure for failure in done.failures if failure.cell.page == name]
     trained = _count(happened, name, "finished") > 0
     made_from = stamps.inputs(page, wanted.profile, records)
-    if trained or not stamps.is_current(folder, name, made_from):
+    is_new = trained or not stamps.is_current(folder, name, made_from)
+    if is_new:
         assembly.write(folder / name, page, wanted.profile, records, failures, trained)
-    return made_from
+    return made_from, is_new
 
 
 def judge(

@@ -33,6 +33,7 @@ ORDER = (
     "design",
     "stamps",
     "assembly",
+    "sensitivity",
     "report",
     "suite",
     "survey",

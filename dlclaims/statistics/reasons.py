@@ -44,18 +44,18 @@ def explain(verdict: str, judged: Sequence[Judged], standing: Sequence[str]) -> 
         told = effect(*judged[closest(judged)])
         return f"{head} conditions {many}; nearest to an edge: {scope}, {told}."
     if verdict == "conditional":
-        told = [
+        parts = [
             f"{word}: {'; '.join(c.scope for c, _ in pairs)}{span(pairs)}."
             for answer, word in WORDS.items()
             if (pairs := _standing(judged, standing, answer))
         ]
         removed = [c.mechanism for c, _ in _standing(judged, standing, "fails")]
-        told += [
+        parts += [
             f"The effect does not go where its alleged cause goes ({words})."
             for words in removed
             if words
         ]
-        return " ".join(told)
+        return " ".join(parts)
     open_ones = [pair for pair in judged if pair[1].answer == "undecided"]
     if len(judged) == 1:
         return f"The condition is undecided: {effect(*judged[0])}."

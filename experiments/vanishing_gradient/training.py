@@ -86,10 +86,11 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     """Accuracies after the last step, and the steps until 90 % training accuracy."""
     dataset = data.load(variant["data"])
     split = data.split(dataset, seeds, TRAIN[dataset.name], VALIDATION)
+    steps = variant.steps(STEPS)
     recipe = engine.Recipe(
         loss=loss,
         optimizer=momentum,
-        steps=STEPS,
+        steps=steps,
         batch=BATCH,
         record_every=20,
         until=(("train_accuracy", LEARNT),),
@@ -102,15 +103,15 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
         seeds=seeds,
         learning_rates=variant.learning_rates,
     )
-    last = runs.table().query(f"step == {STEPS}")
+    last = runs.table().query(f"step == {steps}")
     return last.rename(columns={"steps_to_train_accuracy_0.9": "steps_to_learn"})[
         ["seed", "learning_rate", "status", "steps_to_learn"]
         + [f"{part}_accuracy" for part in ("train", "validation", "test")]
     ].assign(
         parameters=runs.parameters,
         multiply_accumulates=runs.multiply_accumulates,
-        steps=STEPS,
-        examples_seen=STEPS * BATCH,
+        steps=steps,
+        examples_seen=steps * BATCH,
     )
 
 
@@ -198,6 +199,8 @@ STUDY = Study(
         "steps_to_learn": STEPS,
     },
     data=DATA,
+    equal=("multiply_accumulates", "steps", "examples_seen"),
+    sensitivity=("longer",),
 )
 
 ACCURACY = Figure(
