@@ -61,16 +61,17 @@ class Design:
 
     def cells_after(self, record: Record) -> tuple[Cell, ...]:
         """Return what a record makes known: a tuning cell its variant's evaluation."""
+        if record.cell.stage != "tuning":
+            return ()
+        return self.evaluation_after(record.cell, self.rate_after(record))
+
+    def rate_after(self, record: Record) -> float:
+        """Return the learning rate that a tuning cell chooses."""
         from dlclaims import statistics
 
-        tuned = record.cell
-        if tuned.stage != "tuning":
-            return ()
-        page = self.pages[tuned.page]
-        study = page.study(tuned.study)
+        study = self.pages[record.cell.page].study(record.cell.study)
         rates = statistics.choose_rates(study, tables.measured(study, [record]))
-        rate = float(rates["learning_rate"].iloc[0])
-        return self.evaluation_after(tuned, rate)
+        return float(rates["learning_rate"].iloc[0])
 
     def evaluation_after(self, tuned: Cell, rate: float) -> tuple[Cell, ...]:
         """Return the evaluation cells of a tuning cell's variant and arm at a rate."""

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -572,3 +573,40 @@ def test_the_order_of_rows_does_not_matter(scores, random):
         for rows in (outcomes, outcomes.iloc[order])
     )
     assert one_way == other
+
+
+def test_an_effect_that_stays_without_its_cause_is_conditional_and_says_so():
+    gain = criterion(
+        "a",
+        Region.above(0.5),
+        Difference(Value("score"), {"arm": "a"}, minus={"arm": "b"}),
+    )
+    control = gain.without(
+        {"arm": "c"}, "positions shuffled", Region.around(0, 0.2), "-"
+    )
+    control = replace(control, effect=Mean(Value("score"), {"arm": "c"}))
+    stays = judge(
+        page([gain, control]), {"a": around(2), "b": around(0), "c": around(1)}
+    )
+    assert stays["verdict"] == "conditional"
+    assert stays["reason"].endswith(
+        "The effect does not go where its alleged cause goes (positions shuffled)."
+    )
+    assert [c["mechanism"] for c in stays["criteria"]] == [None, "positions shuffled"]
+    goes = judge(
+        page([gain, control]), {"a": around(2), "b": around(0), "c": around(0)}
+    )
+    assert goes["verdict"] == "supported"
+
+
+def test_replicated_seeds_are_no_more_exploratory_than_the_first():
+    own, first = page([criterion("a", Region.above(0.5))]), 20_000
+    again = replace(PROFILES["standard"], first=first)
+    outcomes, variants = tables(own, {"a": around(1)})
+    moved = outcomes.assign(seed=outcomes["seed"] + first)
+    digest = plan.registration(own, again, data.DIGESTS)["digest"]
+    found = verdicts.assess(own, again, moved, variants, digest)
+    judged = found["claims"]["x"]["document"]
+    assert (judged["verdict"], judged["exploratory"]) == ("supported", False)
+    stranger = verdicts.assess(own, again, outcomes, variants, digest)
+    assert stranger["claims"]["x"]["document"]["exploratory"]

@@ -24,7 +24,8 @@ class Progress:
     Parameters
     ----------
     cells : iterable of Cell
-        All cells of the run.
+        The cells of the run; those that only its results make known come with their
+        first event.
     expected : mapping of str to float
         Seconds that cells took before, by label; may lack some.
     jobs : int
@@ -65,6 +66,9 @@ class Progress:
 
     def __call__(self, kind: str, cell: Cell, seconds: float) -> None:
         """Take note of an event: its kind, its cell, the seconds so far."""
+        if kind == "started" and cell.label not in self._left:
+            self._left[cell.label] = None
+            self._total += 1
         if kind == "started" and self._told is None:
             self._begin()
         if kind in ("cached", "finished", "failed"):
@@ -105,7 +109,8 @@ class Progress:
             left = f"{duration(self.seconds_left)} left"
             if not self._left:
                 left = "writing the results"
-            self._bar.update(self._bar.task_ids[0], completed=done, left=left)
+            task = self._bar.task_ids[0]
+            self._bar.update(task, total=self._total, completed=done, left=left)
         elif time.monotonic() - self._told >= PAUSE:
             self._told = time.monotonic()
             note(f"{done} of {self._total} cells, {duration(self.seconds_left)} left")
