@@ -7,10 +7,8 @@ is built is a blueprint, whose weights the engine draws anew for every replica.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from dlclaims.errors import PageError
 from dlclaims.theory import gaussian
 from dlclaims.theory.mean_field import Initialization, Stack
 
@@ -69,42 +67,6 @@ def centred_sigmoid(z: Any) -> Any:
     import keras
 
     return keras.ops.sigmoid(z) - 0.5
-
-
-def mlp_parameters(inputs: int, depth: int, width: int, outputs: int) -> int:
-    """Return the weights and biases of an `mlp` with a read-out."""
-    hidden = (inputs + 1) * width + (depth - 1) * (width + 1) * width
-    return hidden + (width + 1) * outputs
-
-
-def width_for_parameters(
-    budget: int, inputs: int, depth: int, outputs: int, tolerance: float = 0.02
-) -> int:
-    """Return the width at which an `mlp` has nearest to `budget` parameters.
-
-    Raises
-    ------
-    PageError
-        The nearest width misses the budget by more than this fraction of it.
-    """
-    # mlp_parameters is square * width^2 + linear * width + outputs.
-    square, linear, rest = depth - 1, inputs + depth + outputs, budget - outputs
-    root = math.sqrt(max(0, linear**2 + 4 * square * rest))
-    below = max(1, math.floor(2 * rest / (linear + root)))
-
-    def excess(width: int) -> int:
-        return abs(mlp_parameters(inputs, depth, width, outputs) - budget)
-
-    width = min(below, below + 1, key=excess)
-    if excess(width) > tolerance * budget:
-        nearest = mlp_parameters(inputs, depth, width, outputs)
-        raise PageError(
-            f"a width at which {depth} hidden layers have {budget} parameters,"
-            f" within {tolerance:.0%}",
-            f"{nearest} parameters at the nearest width, {width}",
-            f"take {nearest} as the budget, a larger one, or fewer layers",
-        )
-    return width
 
 
 def _dense(units: int, law: Initialization, seed: int, name: str) -> keras.layers.Layer:

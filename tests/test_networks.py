@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlclaims import networks
-from dlclaims.errors import PageError, UsageError
+from dlclaims.errors import UsageError
 from dlclaims.theory import gaussian
 from dlclaims.theory.mean_field import Initialization, Stack, initialization
 
@@ -90,32 +90,3 @@ def test_unknown_activation():
     law = initialization("he", "relu")
     with pytest.raises(UsageError, match="relu"):
         networks.mlp(Stack(5, 1, 7, "relo", law))
-
-
-@pytest.mark.parametrize("depth", [1, 2, 5])
-def test_parameters_are_those_of_keras(depth):
-    model = networks.mlp(stack(depth=depth), outputs=4)
-    assert model.count_params() == networks.mlp_parameters(5, depth, 7, 4)
-
-
-@pytest.mark.parametrize("depth", [1, 2, 3, 6])
-def test_a_width_is_found_again_from_its_parameters(depth):
-    for width in (1, 2, 17, 300):
-        budget = networks.mlp_parameters(64, depth, width, 10)
-        assert networks.width_for_parameters(budget, 64, depth, 10) == width
-
-
-@pytest.mark.parametrize("depth", [1, 2, 4, 8])
-def test_equal_parameters_within_two_percent(depth):
-    width = networks.width_for_parameters(50_000, 40, depth, 10)
-    parameters = networks.mlp_parameters(40, depth, width, 10)
-    assert parameters == pytest.approx(50_000, rel=0.02)
-    for neighbour in (width - 1, width + 1):
-        further = networks.mlp_parameters(40, depth, neighbour, 10)
-        assert abs(further - 50_000) >= abs(parameters - 50_000)
-
-
-@pytest.mark.parametrize("budget", [5, 400])
-def test_a_budget_that_no_width_meets_is_refused(budget):
-    with pytest.raises(PageError, match="nearest width"):
-        networks.width_for_parameters(budget, 1, 8, 1)

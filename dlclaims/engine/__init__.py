@@ -23,6 +23,7 @@ from dlclaims.engine.probes import (
 )
 from dlclaims.engine.recipe import Examples, Recipe, Stream
 from dlclaims.engine.runs import Runs
+from dlclaims.engine.sizing import cost, width_for
 from dlclaims.engine.training import initialize, train
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Stream",
     "ablation",
     "activation_statistics",
+    "cost",
     "curvature",
     "derivative",
     "hessian_products",
@@ -49,4 +51,5 @@ __all__ = [
     "signal_to_noise",
     "state_gradients",
     "train",
+    "width_for",
 ]
