@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dlclaims import pages, results
-from dlclaims.report import model, reading, words, writing
+from dlclaims.report import model, reading, tables, words, writing
+from dlclaims.report.soundness import Calibration
 
 #: Other processors round differently; a verdict does not hang on it.
 RELATIVE, ABSOLUTE = 1e-6, 1e-12
@@ -24,6 +25,8 @@ def check(folder: Path, known: Mapping[str, pages.Page]) -> list[str]:
     """
     report = reading.build(folder, known)
     found = [sentence for page in report.pages for sentence in _page(page)]
+    if report.calibration:
+        found += _calibration(folder, report.calibration)
     current = {page.name for page in report.pages if page.digest and not page.older}
     found += _verdicts(folder, {name: known[name] for name in current})
     for file, text in writing.renderings(report, folder).items():
@@ -43,6 +46,21 @@ def _page(page: model.Page) -> Iterator[str]:
     for figure in page.figures:
         if figure.table and figure.table != figure.drawn_from:
             yield f"{page.name}: {figure.name}.svg does not show {figure.name}.csv"
+
+
+def _calibration(folder: Path, made: Calibration) -> Iterator[str]:
+    """Compare the picture with its table, and the counts with the claims."""
+    if made.figure.table != made.figure.drawn_from:
+        yield "calibration: calibration.svg does not show calibration.csv"
+    claims = tables.rows(folder / "calibration" / "aa.csv")
+    for twins in made.twins:
+        own = [claim for claim in claims if claim["page"] == twins.page]
+        counted = len(own), sum(claim["verdict"] == "supported" for claim in own)
+        if counted != (twins.claims, twins.false_supported):
+            yield (
+                f"calibration: calibration.json and aa.csv do not count the same claims"
+                f" of {twins.page}"
+            )
 
 
 def _line(old: str, new: str) -> str:

@@ -157,9 +157,9 @@ def _line(name: str, at: float) -> str:
 def words_of(criterion: Criterion) -> str:
     """Return a strip in words and numbers: its alt text."""
     if criterion.value is None:
-        return f"{criterion.scope}: no outcomes"
+        return f"{criterion.condition}: no outcomes"
     parts = [
-        f"{criterion.scope}: {words.effect(criterion)} {criterion.unit}",
+        f"{criterion.condition}: {words.effect(criterion)} {criterion.unit}",
         f"the claim needs {words.region(*criterion.region)}",
     ]
     if criterion.values:

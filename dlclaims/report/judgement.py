@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from dlclaims import claims, pages, source
 from dlclaims.report import model, words
+from dlclaims.report.tables import finite, known
 from dlclaims.results import edges
 
 PLACEHOLDER = re.compile(r"\{([^{}/\s]+)/([^{}/\s]+)\}")
@@ -19,6 +18,7 @@ def claim(
     page: str,
     made: claims.Claim,
     judged: Mapping[str, Any],
+    tried: Mapping[str, Any],
     networks: tuple[model.Network, ...],
 ) -> model.Claim:
     """Return a claim with its verdicts.
@@ -27,6 +27,8 @@ def claim(
     ----------
     judged : mapping
         The claim's part of ``verdicts.json``; empty when it has not been judged.
+    tried : mapping
+        By role, its conditions under sensitivity arms: from `sensitivity`.
     """
     return model.Claim(
         made.id,
@@ -34,7 +36,9 @@ def claim(
         made.kinds,
         source.statements_of(made.id),
         tuple(
-            _assertion(role, judged[role]) if judged.get(role) else _declared(role, it)
+            _assertion(role, judged[role], tried.get(role, ()))
+            if judged.get(role)
+            else _declared(role, it)
             for role, it in made.assertions
         ),
         made.theory,
@@ -43,14 +47,36 @@ def claim(
     )
 
 
-def _assertion(role: str, judged: Mapping[str, Any]) -> model.Assertion:
+def sensitivity(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the content of ``sensitivity.json``, by claim and role."""
+    return {
+        name: {
+            role: tuple(
+                model.Sensitivity(
+                    arm["arm"],
+                    found["arms"][arm["arm"]],
+                    tuple(_criterion(criterion) for criterion in arm["criteria"]),
+                    tuple(arm.get("flaws", ())),
+                )
+                for arm in arms
+            )
+            for role, arms in roles.items()
+        }
+        for name, roles in found.get("claims", {}).items()
+    }
+
+
+def _assertion(
+    role: str, judged: Mapping[str, Any], tried: tuple[model.Sensitivity, ...]
+) -> model.Assertion:
     found = {
         **judged,
         "role": role,
         "reason": judged.get("reason") or "",
         "criteria": tuple(_criterion(criterion) for criterion in judged["criteria"]),
+        "sensitivity": tried,
     }
-    return model.Assertion(**_known(model.Assertion, found))
+    return model.Assertion(**known(model.Assertion, found))
 
 
 def _criterion(judged: Mapping[str, Any]) -> model.Criterion:
@@ -58,24 +84,14 @@ def _criterion(judged: Mapping[str, Any]) -> model.Criterion:
     found = {
         **judged,
         **judged["effect"],
-        "region": tuple(_finite(edge) for edge in judged["region"]),
+        "region": tuple(finite(edge) for edge in judged["region"]),
         "seeds": tuple(judged["seeds"]),
         "values": tuple(judged["values"]),
         "improvement": (better["value"], better["low"], better["high"])
         if better
         else None,
     }
-    return model.Criterion(**_known(model.Criterion, found))
-
-
-def _known(kind: type, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those items that are fields of a dataclass; no infinite numbers."""
-    names = {field.name for field in fields(kind)}
-    return {name: _finite(value) for name, value in found.items() if name in names}
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return model.Criterion(**known(model.Criterion, found))
 
 
 def _declared(role: str, made: claims.Assertion) -> model.Assertion:
@@ -98,6 +114,7 @@ def _declared(role: str, made: claims.Assertion) -> model.Assertion:
                 dict(first),
                 dict(others[0]) if others else None,
                 (low, high),
+                mechanism=criterion.mechanism,
             )
         )
     return model.Assertion(role, made.text, made.expected, tuple(found))

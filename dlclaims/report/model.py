@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dlclaims.report.bibliography import Reference
+from dlclaims.report.soundness import Calibration, Replication
 from dlclaims.report.words import NOT_RUN
 from dlclaims.source import Document, Reason, Statement
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Criterion:
 
     `value` is None when there are no outcomes; `values` hold one effect per seed.
     `against` is None for an effect that has one arm; `improvement` is the probability
-    that the first arm is above the other, with its interval.
+    that the first arm is above the other, with its interval. `mechanism` tells how the
+    alleged cause is removed, in a condition that controls for it.
     """
 
     name: str
@@ -53,6 +55,34 @@ class Criterion:
     sign_flip_holds: float | None = None
     sign_flip_fails: float | None = None
     note: str = ""
+    mechanism: str | None = None
+
+    @property
+    def condition(self) -> str:
+        """The scope; of a mechanism control, with what is removed from it."""
+        if not self.mechanism:
+            return self.scope
+        scope = self.scope.removesuffix(f", {self.mechanism}")
+        return f"{scope}, with the cause removed: {self.mechanism}"
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Failed conditions of an assertion, tried again under a sensitivity arm.
+
+    `words` tells the arm: ``three times the steps``; `flaws` what makes its numbers
+    unfit for a verdict, in sentences. It never decides one.
+    """
+
+    arm: str
+    words: str
+    criteria: tuple[Criterion, ...]
+    flaws: tuple[str, ...]
+
+    @property
+    def failing(self) -> int:
+        """How many conditions fail under the arm, too."""
+        return sum(criterion.answer == "fails" for criterion in self.criteria)
 
 
 @dataclass(frozen=True)
@@ -76,6 +106,7 @@ class Assertion:
     holm: float | None = None
     q: float | None = None
     uncorrected_only: bool = False
+    sensitivity: tuple[Sensitivity, ...] = ()
 
     @property
     def as_registered(self) -> bool:
@@ -147,7 +178,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Study:
-    """A design in numbers: `seconds` counts its tuning too."""
+    """A design in numbers: `seconds` counts its tuning too.
+
+    `equal` tells which costs are declared equal, and how equal they are.
+    """
 
     name: str
     title: str
@@ -157,6 +191,7 @@ class Study:
     diverged: int
     failed: int
     tuned: str
+    equal: str
     seconds: float
 
 
@@ -247,19 +282,37 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything: pages, coverage of the document, references, what is missing."""
+    """Everything: pages, coverage of the document, references, what is missing.
+
+    `calibration` and `replication` are None until they are made.
+    """
 
     document: Document
     pages: tuple[Page, ...]
     coverage: tuple[Coverage, ...]
     reasons: tuple[Reason, ...]
     references: tuple[Reference, ...]
-    calibration: tuple[str, ...]
+    calibration: Calibration | None
+    replication: Replication | None
     missing: tuple[str, ...]
 
     @property
     def claims(self) -> tuple[Claim, ...]:
         return tuple(claim for page in self.pages for claim in page.claims)
+
+    @property
+    def trust(self) -> str:
+        """How far a verdict can be trusted, in half a sentence."""
+        parts = [] if self.calibration else ["not measured yet"]
+        if self.calibration:
+            if not self.calibration.passed:
+                parts.append("the calibration did not pass")
+            parts.append(self.calibration.short)
+        if again := self.replication:
+            parts.append(
+                f"{again.agree} of {again.of} verdicts are the same on new seeds"
+            )
+        return "; ".join(parts)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -94,6 +94,11 @@ def probability(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
+def percent(share: float | None) -> str:
+    """Return a fraction as ``2.5 %``; None is a dash."""
+    return DASH if share is None else f"{number(100 * share, 1)} %"
+
+
 def equation(name: str, p: float | None) -> str:
     """Return ``p = 0.012`` or ``p < 0.0001``."""
     told = probability(p)
