@@ -116,6 +116,19 @@ def test_few_models_are_built():
     assert len(built) == len(set(built)) <= 10
 
 
+def test_no_weight_is_drawn():
+    import keras
+
+    def law(shape, dtype=None):
+        raise AssertionError("drawn")
+
+    def build(width):
+        layer = keras.layers.Dense(width, kernel_initializer=law)
+        return keras.Sequential([keras.Input((3,)), layer])
+
+    assert engine.width_for(build, 400) == 100
+
+
 polynomials = st.tuples(*[st.integers(0, top) for top in (10_000, 300, 50)])
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dlclaims.engine import architecture
-from dlclaims.engine.blueprint import blueprint
+from dlclaims.engine.blueprint import blueprint, precision
 from dlclaims.errors import PageError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def width_for(
 ) -> int:
     """Return the width at which a network costs nearest to `budget`.
 
-    About ten models are built, without initial values; no random state changes.
+    About ten models are built; no weight is drawn, and no random state changes.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def width_for(
     """
 
     def cost_at(width: int) -> int:
-        return _count(blueprint(lambda: build(width), "float32").model, cost)
+        return _count(_structure(lambda: build(width)), cost)
 
     width, found = nearest_width(cost_at, budget)
     if abs(found - budget) > tolerance * budget:
@@ -122,6 +122,19 @@ def nearest_width(cost_at: Callable[[int], int], budget: int) -> tuple[int, int]
         low, high = (middle, high) if at(middle) <= budget else (low, middle)
     width = min(low, high, key=lambda width: abs(at(width) - budget))
     return width, at(width)
+
+
+def _structure(build: Callable[[], keras.Model]) -> keras.Model:
+    with precision("float32"):
+        import keras
+
+        # Keras draws the weights when the outermost scope ends: an orthogonal matrix,
+        # or a program that JAX compiles for each shape, would take most of the time.
+        with keras.StatelessScope():
+            model = blueprint(build, "float32").model
+            for variable in model.variables:
+                variable._initializer = keras.initializers.Zeros()
+    return model
 
 
 def _count(model: keras.Model, name: str) -> int:
