@@ -78,6 +78,9 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
         rows = table[table[PANEL] == name]
         if len(rows):
             draw_part[name](rows, panel)
+        else:
+            panel.set_axis_off()
+            panel.text(0, 0.5, f"no {name}")
 
 
 def _panels(ax: Axes) -> dict[str, Axes]:
