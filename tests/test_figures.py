@@ -18,7 +18,7 @@ from matplotlib.figure import Figure as Picture
 from scipy import stats
 
 from dlclaims import figures, results
-from dlclaims.figures import style, verbs
+from dlclaims.figures import calibration, style, verbs
 from dlclaims.pages import Figure, tidy
 
 SEEDS = range(6)
@@ -265,3 +265,107 @@ def test_a_picture_has_the_same_bytes_in_every_process(tmp_path: Path) -> None:
         )
         written.add((folder / "f.svg").read_bytes())
     assert len(written) == 1
+
+
+# The calibration's picture.
+
+FAMILIES = [
+    {
+        "family": family,
+        "scale": scale,
+        "gated": limit is not None,
+        "simulated": 2500,
+        "false_supported": 0.02,
+        "false_refuted": refuted,
+        "limit": limit,
+    }
+    for family, scale, refuted, limit in (
+        ("skewed", "raw", 0.36, None),
+        ("normal", "difference", 0.01, 0.03),
+    )
+]
+POWERS = [
+    {"seeds": 8, "simulated": 2500, "supported": 0.3, "limit": None},
+    {"seeds": 16, "simulated": 2500, "supported": 0.9, "limit": 0.85},
+]
+
+
+def twins() -> pd.DataFrame:
+    """Return A/A claims above and below an edge, and one on two equal networks."""
+    return pd.DataFrame(
+        {
+            "value": [3.0, -1.0, 0.0],
+            "low": [1.0, -1.5, 0.0],
+            "high": [5.0, -0.5, 0.0],
+            "region_low": [0.5, np.nan, 0.5],
+            "verdict_at_zero": ["supported", "supported", "inconclusive"],
+        }
+    )
+
+
+def calibrated(rows: pd.DataFrame) -> tuple[dict[str, Axes], str]:
+    """Return the panels by their titles, and the words."""
+    nulls, powers = pd.DataFrame(FAMILIES), pd.DataFrame(POWERS)
+    table = calibration.table(nulls, powers, rows)
+    picture, alt = figures.draw(calibration.FIGURE, table)
+    return {ax.get_title(): ax for ax in picture.axes if ax.get_title()}, alt
+
+
+def test_rates_are_per_cent_with_three_standard_errors_and_gated_ones_are_full() -> (
+    None
+):
+    panel = calibrated(twins())[0]["On the edge"]
+    labels = [label.get_text() for label in panel.get_yticklabels()]
+    assert labels == ["normal,\ndifference", "skewed,\nraw"]
+    found = {}
+    for bars in panel.containers:
+        mark, _, (bar,) = bars.lines
+        for (x, y), ends in zip(mark.get_xydata(), bar.get_segments(), strict=True):
+            found[round(float(y), 2)] = x, *ends[:, 0], mark.get_markerfacecolor()
+    error = 300 * math.sqrt(0.36 * 0.64 / 2500)
+    places = sorted(found)
+    assert [found[place][0] for place in places] == pytest.approx([2, 1, 2, 36])
+    assert found[places[3]][1:3] == pytest.approx((36 - error, 36 + error))
+    assert [found[place][3] == "none" for place in places] == [False, False, True, True]
+    assert panel.lines[-1].get_xdata()[0] == pytest.approx(3)
+
+
+def test_power_stands_beside_what_is_required() -> None:
+    panel = calibrated(twins())[0]["True by 1 s.d."]
+    curve, gate = panel.lines[0], panel.lines[-1]
+    np.testing.assert_allclose(curve.get_xydata(), [[8, 30], [16, 90]])
+    np.testing.assert_allclose(gate.get_ydata(), [85, 85])
+    assert np.mean(gate.get_xdata()) == 16
+
+
+def test_twins_are_in_half_widths_and_the_claims_direction_is_right() -> None:
+    panel = calibrated(twins())[0]["One network twice"]
+    bars = np.array([s for lines in panel.collections for s in lines.get_segments()])
+    np.testing.assert_allclose(
+        sorted(map(tuple, bars[:, :, 0])), [(0, 0), (0.5, 2.5), (1, 3)]
+    )
+    low, high = panel.get_xlim()
+    assert low == -high < -3
+
+
+def test_a_calibration_tells_its_numbers_and_lives_without_twins() -> None:
+    _, alt = calibrated(twins())
+    assert alt == (
+        "How often the verdicts err. On the edge: gated families of noise: 1, at"
+        " most 2 % called supported and at most 1 % called refuted, limit 3 %. True by"
+        " 1 s.d.: supported 30 % with 8 seeds, 90 % with 16 seeds. One network twice: 3"
+        " comparisons, judged at zero: 2 called supported, 0 called refuted."
+    )
+    panels, _ = calibrated(twins().iloc[:0])
+    assert "One network twice" not in panels
+
+
+def test_a_calibration_is_saved_as_figures_are(tmp_path: Path) -> None:
+    made = {"nulls": FAMILIES, "powers": POWERS}
+    calibration.save(made, twins(), tmp_path)
+    table = results.read_table(tmp_path / "calibration.csv")
+    assert list(table["panel"]) == ["nulls"] * 2 + ["powers"] * 2 + ["twins"] * 3
+    text = (tmp_path / "calibration.svg").read_text()
+    digest = hashlib.sha256((tmp_path / "calibration.csv").read_bytes()).hexdigest()
+    assert f'data-table="{digest}"' in text
+    assert figures.alt_text(calibration.FIGURE, table) in text

@@ -290,7 +290,7 @@ def test_the_json_holds_what_the_files_hold(made: tuple[Known, Path]) -> None:
 def test_the_picture_is_inline_and_linked(made: tuple[Known, Path]) -> None:
     _, root = render(*made)
     [picture] = by_class(section(root), "picture")
-    assert "2 gated families of noise" in picture.get("aria-label", "")
+    assert "gated families of noise: 2" in picture.get("aria-label", "")
     listing = (made[1] / "README.md").read_text()
     assert "](calibration/calibration.png)](calibration/calibration.svg)" in listing
 

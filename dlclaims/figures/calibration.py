@@ -146,7 +146,7 @@ def _families(rows: pd.DataFrame, ax: Axes) -> None:
         for verdict, name in GIVEN.items()
     )
     notes(ax).words.append(
-        (ax, f"{gated.sum()} gated families of noise, {told}, limit {limit:.3g} %")
+        (ax, f"gated families of noise: {gated.sum()}, {told}, limit {limit:.3g} %")
     )
 
 
