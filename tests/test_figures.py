@@ -294,11 +294,11 @@ def twins() -> pd.DataFrame:
     """Return A/A claims above and below an edge, and one on two equal networks."""
     return pd.DataFrame(
         {
-            "value": [3.0, -1.0, 0.0],
-            "low": [1.0, -1.5, 0.0],
-            "high": [5.0, -0.5, 0.0],
-            "region_low": [0.5, np.nan, 0.5],
-            "verdict_at_zero": ["supported", "supported", "inconclusive"],
+            "value": [3.0, -1.0, 0.0, -2.0],
+            "low": [1.0, -1.5, 0.0, -4.0],
+            "high": [5.0, -0.5, 0.0, 0.0],
+            "region_low": [0.0, np.nan, 0.5, -3.0],
+            "verdict_at_zero": ["supported"] * 2 + ["inconclusive"] * 2,
         }
     )
 
@@ -342,7 +342,7 @@ def test_twins_are_in_half_widths_and_the_claims_direction_is_right() -> None:
     panel = calibrated(twins())[0]["One network twice"]
     bars = np.array([s for lines in panel.collections for s in lines.get_segments()])
     np.testing.assert_allclose(
-        sorted(map(tuple, bars[:, :, 0])), [(0, 0), (0.5, 2.5), (1, 3)]
+        sorted(map(tuple, bars[:, :, 0])), [(0, 0), (0, 2), (0.5, 2.5), (1, 3)]
     )
     low, high = panel.get_xlim()
     assert low == -high < -3
@@ -353,7 +353,7 @@ def test_a_calibration_tells_its_numbers_and_lives_without_twins() -> None:
     assert alt == (
         "How often the verdicts err. On the edge: gated families of noise: 1, at"
         " most 2 % called supported and at most 1 % called refuted, limit 3 %. True by"
-        " 1 s.d.: supported 30 % with 8 seeds, 90 % with 16 seeds. One network twice: 3"
+        " 1 s.d.: supported 30 % with 8 seeds, 90 % with 16 seeds. One network twice: 4"
         " comparisons, judged at zero: 2 called supported, 0 called refuted."
     )
     panels, _ = calibrated(twins().iloc[:0])
@@ -364,7 +364,7 @@ def test_a_calibration_is_saved_as_figures_are(tmp_path: Path) -> None:
     made = {"nulls": FAMILIES, "powers": POWERS}
     calibration.save(made, twins(), tmp_path)
     table = results.read_table(tmp_path / "calibration.csv")
-    assert list(table["panel"]) == ["nulls"] * 2 + ["powers"] * 2 + ["twins"] * 3
+    assert list(table["panel"]) == ["nulls"] * 2 + ["powers"] * 2 + ["twins"] * 4
     text = (tmp_path / "calibration.svg").read_text()
     digest = hashlib.sha256((tmp_path / "calibration.csv").read_bytes()).hexdigest()
     assert f'data-table="{digest}"' in text

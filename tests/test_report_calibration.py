@@ -351,6 +351,8 @@ def test_a_calibration_that_did_not_pass_is_told_first(
         ({"false_supported": 0.0297}, True),
         ({"false_supported": 0.0298}, False),
         ({"false_refuted": 0.0298}, False),
+        ({"coverage": 0.94}, True),
+        ({"coverage": 0.965}, True),
         ({"coverage": 0.939}, False),
         ({"coverage": 0.966}, False),
         ({"limit": None, "false_supported": 0.5}, True),

@@ -185,7 +185,7 @@ def _twins(rows: pd.DataFrame, ax: Axes) -> None:
     value, low, high = (rows[n].to_numpy(float) for n in ("value", "low", "high"))
     half = (high - low) / 2
     known = np.isfinite(half) & (half > 0)  # equal in all seeds: at zero, no width
-    scale = np.where(rows["region_low"].notna(), 1.0, -1.0)
+    scale = np.where(rows["region_low"].to_numpy(float) >= 0, 1.0, -1.0)
     scale = np.divide(scale, half, out=np.zeros(len(rows)), where=known)
     order = np.argsort(value * scale, kind="stable")
     ends = np.sort(np.array([low, high]) * scale, axis=0)[:, order]
