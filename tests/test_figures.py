@@ -316,7 +316,7 @@ def test_rates_are_per_cent_with_three_standard_errors_and_gated_ones_are_full()
 ):
     panel = calibrated(twins())[0]["On the edge"]
     labels = [label.get_text() for label in panel.get_yticklabels()]
-    assert labels == ["normal,\ndifference", "skewed,\nraw"]
+    assert labels == ["normal, difference", "skewed, raw"]
     found = {}
     for bars in panel.containers:
         mark, _, (bar,) = bars.lines
@@ -324,6 +324,7 @@ def test_rates_are_per_cent_with_three_standard_errors_and_gated_ones_are_full()
             found[round(float(y), 2)] = x, *ends[:, 0], mark.get_markerfacecolor()
     error = 300 * math.sqrt(0.36 * 0.64 / 2500)
     places = sorted(found)
+    assert places == [-0.16, 0.16, 1.34, 1.66]
     assert [found[place][0] for place in places] == pytest.approx([2, 1, 2, 36])
     assert found[places[3]][1:3] == pytest.approx((36 - error, 36 + error))
     assert [found[place][3] == "none" for place in places] == [False, False, True, True]

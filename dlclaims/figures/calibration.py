@@ -6,6 +6,7 @@ that was measured twice. In all panels a look belongs to the verdict that is giv
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ PANEL, NULLS, POWERS, TWINS = "panel", "nulls", "powers", "twins"
 GIVEN = {"supported": "called supported", "refuted": "called refuted"}
 ERRORS = 3  # standard errors that a bar is long, to either side
 GREY = "#949494"
+LABEL = 18  # characters of a family's name in a line
 
 
 def save(made: Mapping[str, Any], twins: pd.DataFrame, folder: Path) -> None:
@@ -80,7 +82,7 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
             draw_part[name](rows, panel)
         else:
             panel.set_axis_off()
-            panel.text(0, 0.5, f"no {name}")
+            panel.text(0, 0.5, "nothing measured yet")
 
 
 def _panels(ax: Axes) -> dict[str, Axes]:
@@ -135,7 +137,8 @@ def _families(rows: pd.DataFrame, ax: Axes) -> None:
     ax.set_xlim(0, most)
     ax.set_xticks([tick for tick in (0, 2.5, 10, 20, 40, 80) if tick < most])
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_yticks(places, [f"{r.family},\n{r.scale}" for r in rows.itertuples()])
+    names = (f"{row.family}, {row.scale}" for row in rows.itertuples())
+    ax.set_yticks(places, [textwrap.fill(name, LABEL) for name in names])
     ax.set_ylim(places[-1] + 0.6, -0.6)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("wrong verdicts, %, root scale\n(hollow: not gated)")
@@ -184,9 +187,9 @@ def _twins(rows: pd.DataFrame, ax: Axes) -> None:
     """Draw each effect in half-widths of its interval, the claim's direction right."""
     value, low, high = (rows[n].to_numpy(float) for n in ("value", "low", "high"))
     half = (high - low) / 2
-    known = np.isfinite(half) & (half > 0)  # equal in all seeds: at zero, no width
-    scale = np.where(rows["region_low"].to_numpy(float) >= 0, 1.0, -1.0)
-    scale = np.divide(scale, half, out=np.zeros(len(rows)), where=known)
+    alone = np.where(value == 0, 1.0, np.abs(value))  # without spread: at 0, 1 or -1
+    half = np.where(half == 0, alone, half)
+    scale = np.where(rows["region_low"].to_numpy(float) >= 0, 1, -1) / half
     order = np.argsort(value * scale, kind="stable")
     ends = np.sort(np.array([low, high]) * scale, axis=0)[:, order]
     middle, given = (value * scale)[order], rows["verdict_at_zero"].to_numpy()[order]
@@ -199,7 +202,7 @@ def _twins(rows: pd.DataFrame, ax: Axes) -> None:
         low, high = ends[:, at]
         ax.hlines(places[at], low, high, color, linewidth=1.2)
         ax.plot(middle[at], places[at], marker, color=color, markersize=size)
-    reach = max(2.5, 1.05 * np.abs(ends).max(initial=0.0))
+    reach = max(2.5, 1.05 * np.nanmax(np.abs(ends), initial=0))
     ax.set_xlim(-reach, reach)
     ax.set_yticks([])
     ax.set_xlabel("effect, half-widths of its\ninterval (right: as claimed)")
