@@ -74,7 +74,8 @@ def _equal(page: pages.Page, study: pages.Study, cost: str, rows: Iterable[Row])
         for row in rows
         if (value := number(row.get(cost))) is not None
     }
-    declared = f"equal {cost.replace('_', ' ')} within {100 * faults.EQUAL:g} %"
+    name = cost.replace("multiply_", "multiply-").replace("_", " ")
+    declared = f"equal {name} within {100 * faults.EQUAL:g} %"
     compared = [
         [found[name] for name in arms(page, criterion) if name in found]
         for claim in page.claims
