@@ -348,7 +348,7 @@ def test_a_seed_that_stands_twice_is_refused(effect):
     if effect is FOUR_MINUS_ONE:
         own_rows = own_rows.assign(variant="1")
     twice = pd.concat([outcomes, own_rows])
-    with pytest.raises(ValueError, match=r"more than once: \[7\]"):
+    with pytest.raises(PageError, match="more than once: 7"):
         statistics.estimate(
             criterion(effect), own.studies[0], twice, variants_of(own, rows)
         )
@@ -374,7 +374,7 @@ def test_a_missing_outcome_leaves_an_effect_undecided(effect, seeds, words):
 def test_without_spread_a_mean_is_a_point_and_says_so(level, answer):
     found = estimate(Mean(SCORE, {"depth": 2}), {2: np.full(16, level)})
     assert (found.value, found.low, found.high) == (level, level, level)
-    assert found.note == "no spread over seeds: the interval is a point"
+    assert found.note.startswith("no spread over seeds: the interval is a point; up to")
     assert (found.answer, found.standardized) == (answer, None)
 
 
@@ -519,7 +519,7 @@ def test_quantities_within_a_replica():
 
 def test_a_value_that_names_several_rows_is_refused():
     own = page(Mean(SCORE, {"depth": 1}))
-    with pytest.raises(ValueError, match="several rows"):
+    with pytest.raises(PageError, match="several at"):
         statistics.outcomes(own, {"study": layers(np.zeros((16, 5)))}, {})
 
 

@@ -518,8 +518,8 @@ def test_equal_costs_are_told_with_what_was_found(
     equal = {NAME: replace(page, studies=tuple(studies))}
     built, root = render(equal, copy)
     told = (
-        "equal parameters within 2 %: at most 1.28 % apart where compared, 1,234 to"
-        " 1,250 over the study"
+        "equal parameters within 2 %: at most 0.64 % from their middle where compared,"
+        " 1,234 to 1,250 over the study"
     )
     assert [study.equal for study in built.pages[0].studies] == ["", told, ""]
     assert told in [cell for row in lines(root) for cell in row]

@@ -138,14 +138,14 @@ def test_few_seeds_try_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_arms_of_unequal_cost_give_no_verdict(folder: Path, tmp_path: Path) -> None:
-    unequal = SLOW.replace("parameters=1000 if", "parameters=1000 + 21 * size if")
+    unequal = SLOW.replace("parameters=1000 if", "parameters=1000 + 43 * size if")
     (tmp_path / "slow.py").write_text(unequal)
     results_folder = tmp_path / "results"
     suite.run("slow", out=results_folder, folders=[tmp_path], jobs=1)
     judged = results.read_json(results_folder / "slow" / "verdicts.json")
     found = judged["claims"]["slow-gain"]["document"]
     assert found["verdict"] == "inconclusive"
-    assert "parameters differ by more than 2%, 1,021 to 1,042" in found["reason"]
+    assert "parameters are not equal within 2%: 1,043 to 1,086" in found["reason"]
 
 
 @pytest.mark.parametrize(

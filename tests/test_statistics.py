@@ -13,7 +13,7 @@ from statsmodels.stats import multitest, proportion
 from statsmodels.stats.weightstats import DescrStatsW
 
 from dlclaims.claims import Region
-from dlclaims.statistics import answers, intervals, multiplicity, power
+from dlclaims.statistics import answers, intervals, multiplicity, power, rules
 from dlclaims.statistics.answers import FAILS, HOLDS, UNDECIDED
 from dlclaims.statistics.intervals import ALPHA, Bounds
 
@@ -362,13 +362,40 @@ def test_an_exact_deviation_fails_only_clearly_beyond_its_tolerance():
 
 @pytest.mark.parametrize("value", [0.1, 0.25, 0.3, -0.7])
 @pytest.mark.parametrize("n", [2, 3, 6, 7, 16])
-def test_values_without_spread_are_a_point_that_decides_alone(value, n):
+def test_values_without_spread_are_a_point(value, n):
     values = [value] * n
     assert intervals.student(values) == (value, value)
-    assert answers.paired(values, Region.above(value)) == HOLDS
-    assert answers.paired(values, Region.below(value)) == HOLDS
+    # Few are an exact number in a closed region; many are a sample on its edge.
+    on_the_edge = HOLDS if n < answers.FEWEST else UNDECIDED
+    assert answers.paired(values, Region.above(value)) == on_the_edge
+    assert answers.paired(values, Region.below(value)) == on_the_edge
     assert answers.paired(values, Region.above(value + 0.01)) == FAILS
     assert answers.paired(values, Region.below(value - 0.01)) == FAILS
+
+
+@pytest.mark.parametrize("n", [3, 16])
+def test_rounding_moves_no_point_over_an_edge(n):
+    on_the_edge = HOLDS if n < answers.FEWEST else UNDECIDED
+    difference = np.full(n, 0.9) - np.full(n, 0.8)  # 0.1 less its last digit
+    assert answers.paired(difference, Region.above(0.1)) == on_the_edge
+    assert answers.paired(-difference, Region.below(-0.1)) == on_the_edge
+    ways = np.resize([0.3 - 0.2, 0.2 - 0.1, 0.9 - 0.8], n)  # apart in the last digit
+    low, high = intervals.student(ways)
+    assert low == high
+    assert answers.paired(ways, Region.above(0.05)) == HOLDS
+
+
+def test_an_arm_that_equals_the_other_is_neither_better_nor_worse():
+    tested = answers.paired_tests(np.zeros(16), Region.above(0.0))
+    assert tested.found == UNDECIDED
+    assert tested.sides == (1.0, 1.0)
+
+
+def test_an_exact_number_has_no_error_rate():
+    tested = answers.paired_tests(np.full((2, 3), [[1.0], [0.0]]), Region.above(0.5))
+    assert tested.found.tolist() == [HOLDS, FAILS]
+    assert np.isnan(tested.sides).all()
+    assert rules.verdicts(tested.found, tested.sides) == rules.CONDITIONAL
 
 
 def test_the_sign_flip_test_can_overrule_the_interval():

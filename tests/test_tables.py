@@ -23,6 +23,7 @@ from dlclaims.claims import (
     Slope,
     Value,
 )
+from dlclaims.errors import PageError
 from dlclaims.pages import Card, Page, Study, Tuning, grid, tidy
 from dlclaims.plan import PROFILES, Cell
 from dlclaims.statistics import choose_rates, outcomes, tables, theory, variants
@@ -76,12 +77,12 @@ def test_slopes_and_ranks_equal_scipy(y):
 
 @pytest.mark.parametrize("of", [SLOPE, RANK, LAST])
 def test_a_seed_that_stands_twice_is_refused(of):
-    with pytest.raises(ValueError, match="more than once"):
+    with pytest.raises(PageError, match="several at"):
         reduce(of, pd.concat([rows(), rows(seeds=(1, 2))]), KEYS)
 
 
 def test_a_value_must_say_which_row_it_means():
-    with pytest.raises(ValueError, match="several rows"):
+    with pytest.raises(PageError, match="several at"):
         reduce(Value("log_gradient"), rows(), KEYS)
 
 

@@ -16,12 +16,14 @@ from dlclaims.claims import (
     Deviation,
     Difference,
     Mean,
+    RankCorrelation,
     Rate,
     RateDifference,
     Region,
     Value,
 )
-from dlclaims.pages import Card, Page, Study, Tuning, grid
+from dlclaims.errors import PageError
+from dlclaims.pages import Card, Page, Study, Tuning, grid, problems
 from dlclaims.plan import PROFILES
 from dlclaims.statistics import multiplicity, power, rules
 from dlclaims.statistics import tables as made
@@ -417,16 +419,23 @@ def test_duplicated_seeds_are_refused():
     outcomes, variants = tables(own, {"a": around(1.0)})
     twice = pd.concat([outcomes, outcomes.head(1)])
     digest = plan.registration(own, PROFILES["standard"], data.DIGESTS)["digest"]
-    with pytest.raises(ValueError, match="more than once"):
+    with pytest.raises(PageError, match="more than once"):
         verdicts.assess(own, PROFILES["standard"], twice, variants, digest)
 
 
 def test_no_spread_over_seeds_decides_by_the_point():
     own = page([criterion("a", Region.above(0.5))])
-    for value, verdict in ((0.5, "supported"), (0.49, "refuted")):
+    for value, verdict in (
+        (0.51, "supported"),
+        (0.5, "inconclusive"),  # as an arm compared with itself on the edge 0
+        (0.49, "refuted"),
+    ):
         found = judge(own, {"a": np.full(SEEDS, value)})
         assert found["verdict"] == verdict
-        assert "no spread" in found["criteria"][0]["note"]
+        assert found["criteria"][0]["note"] == (
+            "no spread over seeds: the interval is a point; up to 21% of seeds may be"
+            " others"
+        )
         assert found["p"] >= 2.0**-SEEDS  # the sign-flip test's smallest
 
 
@@ -610,3 +619,55 @@ def test_replicated_seeds_are_no_more_exploratory_than_the_first():
     assert (judged["verdict"], judged["exploratory"]) == ("supported", False)
     stranger = verdicts.assess(own, again, outcomes, variants, digest)
     assert stranger["claims"]["x"]["document"]["exploratory"]
+
+
+@pytest.mark.parametrize(
+    ("effect", "region", "told"),
+    [
+        (
+            Rate(Value("x"), {"arm": "a"}),
+            Region.above(0.0),
+            "its effect lies in [0, 1]",
+        ),
+        (Rate(Value("x"), {"arm": "a"}), Region(0.5, 1.0), "its effect lies in [0, 1]"),
+        (
+            Mean(RankCorrelation("x", over="y"), {"arm": "a"}),
+            Region(-1.0, -0.9),
+            "effect lies in [-1, 1]",
+        ),
+        (
+            RateDifference(Value("x"), {"arm": "a"}, minus={"arm": "b"}),
+            Region.above(0.1),
+            "needs sampling='rate'",
+        ),
+        (
+            Deviation(Value("x"), {"arm": "a"}),
+            Region.above(0.1),
+            "a deviation needs Region.below(tolerance)",
+        ),
+        (Mean(Value("x"), {"arm": "a"}), Region.above(0.0), ""),
+        (Rate(Value("x"), {"arm": "a"}), Region.above(0.7), ""),
+    ],
+)
+def test_a_criterion_that_cannot_be_judged_is_refused_at_load(effect, region, told):
+    own = replace(page([criterion("a", region, effect)]), title="A page")
+    found = " ".join(problems(own))
+    assert told in found if told else found == ""
+
+
+def test_a_control_reads_its_own_study():
+    stranger = replace(criterion("a", Region.above(0)), study="other")
+    own = page([criterion("a", Region.above(0))], controls=(stranger,))
+    assert "the control a reads other" in " ".join(problems(own))
+
+
+def test_outcomes_that_tell_conditions_apart_are_named():
+    criteria = [
+        replace(
+            criterion("a", Region.above(0.5), name=name), effect=Mean(Value(name), arm)
+        )
+        for arm in [{"arm": "a"}]
+        for name in ("score", "elements")
+    ]
+    judged = judge(page(criteria), {"a": around(-2)})
+    assert (judged["verdict"], judged["separated_by"]) == ("conditional", "outcome")

@@ -83,10 +83,10 @@ def _equal(page: pages.Page, study: pages.Study, cost: str, rows: Iterable[Row])
         for criterion in made.criteria
         if criterion.study == study.name
     ]
-    apart = [1 - min(own) / max(own) for own in compared if len(own) > 1 and max(own)]
+    apart = [faults.apart(own) for own in compared if len(own) > 1]
     if not apart:
         return declared
     return (
-        f"{declared}: at most {words.number(round(100 * max(apart), 2))} % apart where"
-        f" compared, {words.span(list(found.values()))} over the study"
+        f"{declared}: at most {words.number(round(100 * max(apart), 2))} % from their"
+        f" middle where compared, {words.span(list(found.values()))} over the study"
     )

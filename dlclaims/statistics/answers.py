@@ -22,6 +22,9 @@ Answers = npt.NDArray[np.int64]
 HOLDS, UNDECIDED, FAILS = 1, 0, -1
 NAMES = {HOLDS: "holds", UNDECIDED: "undecided", FAILS: "fails"}
 
+#: With fewer seeds no sign-flip test reaches the error rate: 2^-5 > ALPHA.
+FEWEST = 6
+
 #: An exact deviation beyond this multiple of its tolerance fails.
 CLEARLY = 100.0
 
@@ -81,14 +84,22 @@ def paired_tests(values: npt.ArrayLike, region: Region) -> Tested:
     -------
     Tested
         Arrays of shape (...). The t interval answers and the sign-flip test must
-        agree; without spread over seeds the interval is a point and decides alone.
+        agree. Values that do not spread, over so few seeds that no sign-flip test could
+        agree, are no sample but an exact number: it lies in the closed region or not,
+        without p-values.
     """
     values = np.asarray(values, float)
-    place_of_interval = place(intervals.student(values), region)
+    bounds = intervals.student(values)
+    found = place(bounds, region)
     t, flips = student_sides(values, region), sign_flip_sides(values, region)
-    agrees = np.where(place_of_interval == HOLDS, flips.holds, flips.fails) <= ALPHA
-    is_point = np.ptp(values, axis=-1) == 0
-    found = np.where(agrees | is_point, place_of_interval, UNDECIDED)
+    agrees = np.where(found == HOLDS, flips.holds, flips.fails) <= ALPHA
+    found = np.where(agrees, found, UNDECIDED)
+    if 1 < values.shape[-1] < FEWEST:
+        is_exact = np.asarray(bounds.low == bounds.high)
+        inside = t.holds <= 0.5  # 1/2 on an edge, whatever its last digit
+        found = np.where(is_exact, np.where(inside, HOLDS, FAILS), found)
+        none = np.where(is_exact, np.nan, 0.0)
+        t, flips = (Sides(p.holds + none, p.fails + none) for p in (t, flips))
     return Tested(found, t, flips)
 
 

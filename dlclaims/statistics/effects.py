@@ -100,11 +100,9 @@ def estimate(
 
     Raises
     ------
-    ValueError
-        When a seed stands twice in an arm.
     PageError
-        When a success is neither 0 nor 1, when two arms of a trend share a level, or
-        when a deviation has no tolerance.
+        When a seed stands twice in an arm, when a success is neither 0 nor 1, when two
+        arms of a trend share a level, or when a deviation has no tolerance.
     """
     effect = criterion.effect
     grid = set(variants.loc[variants["study"] == study.name, "variant"])
@@ -184,7 +182,11 @@ def _by_seed(own: pd.DataFrame, variant: Variant) -> pd.Series:
     twice = rows["seed"].duplicated()
     if twice.any():
         seeds = sorted(set(rows.loc[twice, "seed"].astype(int)))
-        raise ValueError(f"variant {variant.name} has seeds more than once: {seeds}")
+        raise PageError(
+            f"each seed of variant {variant.name} once",
+            f"seeds more than once: {', '.join(map(str, seeds))}",
+            "a seed that is counted twice is no evidence: remove its second rows",
+        )
     return rows.set_index(rows["seed"].astype(int))["value"]
 
 
@@ -283,7 +285,11 @@ def _paired(values: Array, region: Region) -> Estimate:
     spread = float(values.std(ddof=1)) if np.ptp(values) > 0 else 0.0
     note = ""
     if len(values) > 1 and not spread:
-        note = "no spread over seeds: the interval is a point"
+        unseen = intervals.clopper_pearson(0, len(values)).high
+        note = (
+            "no spread over seeds: the interval is a point; up to"
+            f" {unseen:.0%} of seeds may be others"
+        )
     elif not answer and answers.place(bounds, region):
         note = "the t interval and the sign-flip test disagree"
     return Estimate(
@@ -293,13 +299,17 @@ def _paired(values: Array, region: Region) -> Estimate:
         float(bounds.high),
         "paired Student t",
         len(values),
-        p_holds=float(t.holds),
-        p_fails=float(t.fails),
-        sign_flip_holds=float(flips.holds),
-        sign_flip_fails=float(flips.fails),
+        p_holds=_probability(t.holds),
+        p_fails=_probability(t.fails),
+        sign_flip_holds=_probability(flips.holds),
+        sign_flip_fails=_probability(flips.fails),
         standardized=float(values.mean() / spread) if spread else None,
         note=note,
     )
+
+
+def _probability(p: Array) -> float | None:
+    return None if np.isnan(p) else float(p)
 
 
 def _rates(

@@ -16,6 +16,8 @@ from scipy import optimize, stats
 Array = npt.NDArray[np.float64]
 
 LEVEL = 0.95
+#: Numbers that differ by so small a fraction differ by rounding only.
+ROUNDING = 1e-12
 #: One-sided error rate of each side of an interval.
 ALPHA = (1 - LEVEL) / 2
 
@@ -41,7 +43,8 @@ def student(values: npt.ArrayLike) -> Bounds:
     if n < 2:
         return Bounds(np.full_like(mean, -np.inf), np.full_like(mean, np.inf))
     half = stats.t.ppf(1 - ALPHA, n - 1) * values.std(axis=-1, ddof=1) / math.sqrt(n)
-    first, is_point = values[..., 0], np.ptp(values, axis=-1) == 0
+    first = values[..., 0]
+    is_point = np.ptp(values, axis=-1) <= ROUNDING * np.abs(values).max(axis=-1)
     mean, half = np.where(is_point, first, mean), np.where(is_point, 0.0, half)
     return Bounds(mean - half, mean + half)
 
@@ -52,7 +55,7 @@ def student_p(values: npt.ArrayLike, edge: float) -> Array:
     Small where the mean lies above the edge; 0 or 1 (1/2 on the edge) where the values
     do not spread.
     """
-    above = np.asarray(values, float) - edge
+    above = _above(values, edge)
     n = above.shape[-1]
     mean = above.mean(axis=-1)
     if n < 2:
@@ -63,6 +66,14 @@ def student_p(values: npt.ArrayLike, edge: float) -> Array:
     return np.asarray(stats.t.sf(np.where(np.isnan(t), 0.0, t), n - 1))
 
 
+def _above(values: npt.ArrayLike, edge: float) -> Array:
+    """Return ``values - edge``; what lies on the edge but for rounding is exactly 0."""
+    values = np.asarray(values, float)
+    above = values - edge
+    size = np.maximum(np.abs(values), abs(edge))
+    return np.where(np.abs(above) <= ROUNDING * size, 0.0, above)
+
+
 def sign_flip_p(values: npt.ArrayLike, edge: float) -> Array:
     """Return the exact one-sided sign-flip p-value of a centre at or below `edge`.
 
@@ -71,13 +82,13 @@ def sign_flip_p(values: npt.ArrayLike, edge: float) -> Array:
     the two halves of the seeds are matched by sorting, so that 30 seeds take 2^15 sums
     instead of 2^30. Sums that differ by rounding only count as equal.
     """
-    above = np.atleast_2d(np.asarray(values, float) - edge)
+    above = np.atleast_2d(_above(values, edge))
     found = np.array([_sign_flip(row) for row in above.reshape(-1, above.shape[-1])])
     return found.reshape(np.shape(values)[:-1])
 
 
 def _sign_flip(row: Array) -> float:
-    rounding = 1e-12 * np.abs(row).sum()
+    rounding = ROUNDING * np.abs(row).sum()
     half = len(row) // 2
     one, two = _sums(row[:half]), np.sort(_sums(row[half:]))
     reached = row.sum() - rounding - one

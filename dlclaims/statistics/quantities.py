@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from dlclaims.claims import Quantity, Slope, Value, levels
+from dlclaims.errors import PageError
 from dlclaims.statistics.intervals import Array
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def reduce(of: Quantity, rows: pd.DataFrame, keys: list[str]) -> pd.Series:
 
     Raises
     ------
-    ValueError
+    PageError
         When several rows of a replica have the same place: seeds that stand twice, or a
         `Value` that does not say which row it means.
     """
@@ -47,9 +48,11 @@ def reduce(of: Quantity, rows: pd.DataFrame, keys: list[str]) -> pd.Series:
         rows = rows.dropna(subset=[of.over])
         place = [*keys, of.over]
     if rows.duplicated(place).any():
-        raise ValueError(
-            f"{of.label}: a replica has several rows at one place; a seed may stand"
-            " more than once"
+        twice = rows.loc[rows.duplicated(place), place].iloc[0]
+        raise PageError(
+            f"one row of {of.label} at each place of a replica",
+            "several at " + ", ".join(f"{name} {twice[name]}" for name in place),
+            "let measure return each seed once, or say in `at` which row is meant",
         )
     if isinstance(of, Value):
         return rows.set_index(keys)[of.column].astype(float)
@@ -68,7 +71,7 @@ def reduce(of: Quantity, rows: pd.DataFrame, keys: list[str]) -> pd.Series:
 def slope(x: Array, y: Array) -> float:
     """Return the least-squares slope of `y` over `x`."""
     centred = x - x.mean()
-    return float(centred @ y / (centred @ centred))
+    return float(centred @ (y - y.mean()) / (centred @ centred))
 
 
 def spearman(x: Array, y: Array) -> Array:

@@ -21,6 +21,9 @@ VERBS = {
 }
 
 
+#: What tells conditions apart where no factor of the grid does.
+LAST = ("outcome", "study")
+
 WORDS = {"holds": "Holds", "fails": "Fails", "undecided": "Undecided"}
 
 
@@ -142,16 +145,20 @@ def separated_by(judged: Sequence[Judged], standing: Sequence[str]) -> str | Non
     """Return what tells the conditions that hold from those that fail.
 
     All factors whose levels never occur on both sides; without such a factor, the first
-    of the smallest combinations of factors of which this is true. The study and the
-    place of the quantity (a layer) count as factors; the study only when no other does.
+    of the smallest combinations of factors of which this is true. The place of the
+    quantity (a layer) counts as a factor; the outcome, then the study, only when no
+    other does.
     """
     sides = [
         [p for c, _ in _standing(judged, standing, answer) for p in places(c)]
         for answer in ("holds", "fails")
     ]
     every = [place for side in sides for place in side]
-    shared = [f for f in every[0] if all(f in place for place in every)]
-    shared.remove("study")
+    shared = [
+        factor
+        for factor in every[0]
+        if factor not in LAST and all(factor in place for place in every)
+    ]
     for size in range(1, len(shared) + 1):
         telling = [
             chosen
@@ -163,14 +170,17 @@ def separated_by(judged: Sequence[Judged], standing: Sequence[str]) -> str | Non
             return ", ".join(factor for (factor,) in telling)
         if telling:
             return " and ".join(telling[0])
-    by_study = [{place["study"] for place in side} for side in sides]
-    return None if by_study[0] & by_study[1] else "study"
+    for factor in LAST:
+        on_both = [{place[factor] for place in side} for side in sides]
+        if not on_both[0] & on_both[1]:
+            return factor
+    return None
 
 
 def places(criterion: Criterion) -> list[dict[str, Any]]:
-    """Return the study, the factors' levels and the quantity's place of each arm."""
+    """Return the factors' levels, the quantity, its place and the study of each arm."""
     of = criterion.effect.of
     at = dict(levels(of.at)) if isinstance(of, Value) else {}
-    return [
-        {**dict(arm), **at, "study": criterion.study} for arm in selections(criterion)
-    ]
+    outcome = of.column if isinstance(of, Value) else of.label
+    own = {**at, "outcome": outcome, "study": criterion.study}
+    return [{**dict(arm), **own} for arm in selections(criterion)]

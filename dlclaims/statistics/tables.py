@@ -138,7 +138,7 @@ def choose_rates(study: Study, tuned: pd.DataFrame) -> pd.DataFrame:
     assert study.tuning is not None
     tuning = study.tuning
     worst = dict(study.diverged).get(tuning.choose, -math.inf)
-    is_lost = tuned[tuning.choose].isna()
+    is_lost = ~np.isfinite(tuned[tuning.choose])
     if "status" in tuned:
         is_lost |= tuned["status"] == "diverged"
     scored = tuned.assign(score=tuned[tuning.choose].mask(is_lost, worst))
