@@ -34,6 +34,8 @@ ORDER = (
     "stamps",
     "assembly",
     "sensitivity",
+    "twins",
+    "calibration",
     "report",
     "suite",
     "survey",
