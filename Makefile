@@ -6,7 +6,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 .NOTPARALLEL:
-.PHONY: all test report bench lock clean help
+.PHONY: all test report calibrate bench lock clean help
 
 all: .venv/runtime ## run every page, write results/ with the report
 	$(BIN)/dlclaims run
@@ -20,6 +20,9 @@ test: .venv/development ## lint, types, tests, and the committed report is fresh
 
 report: .venv/runtime ## render the report again from results/, training nothing
 	$(BIN)/dlclaims report
+
+calibrate: .venv/development ## how often verdicts err: simulations, A/A, replication
+	$(BIN)/dlclaims calibrate
 
 bench: .venv/development ## time the engine beside its peers, write benchmarks/results/
 	$(BIN)/python -m benchmarks
@@ -37,7 +40,7 @@ clean: ## remove caches and build products; results and .venv stay
 	find dlclaims experiments tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 # A stamp is younger than what was installed. The development lock contains the other.
 .venv/runtime: requirements.lock pyproject.toml | $(BIN)/python

@@ -289,6 +289,89 @@ def run(
     return FAILED if any(page.failed or page.error for page in found) else 0
 
 
+@cli.command(
+    epilog=_examples("dlclaims calibrate", "dlclaims calibrate vanishing-gradient")
+)
+@click.argument("names", nargs=-1, metavar="[PAGES]...")
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "standard", "full"]),
+    default="standard",
+    show_default=True,
+    help="Of the results that are calibrated.",
+)
+@click.option(
+    "--simulated",
+    type=click.IntRange(min=100),
+    default=10_000,
+    show_default=True,
+    help="Claims for each kind of noise.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Workers. Default: one a core, on GPUs one a card.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+)
+@_out_option
+@_pages_option
+@_json_option
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for each cell.")
+@_common
+def calibrate(
+    names: Sequence[str],
+    profile: str,
+    simulated: int,
+    jobs: int | None,
+    device: str,
+    out: Path | None,
+    folders: Sequence[Path],
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Measure how often verdicts err, and whether they come out again.
+
+    Judges claims whose truth is known, compares every arm of the PAGES with itself, and
+    repeats the pages on other seeds. They must have been run. Exit code 1 when an error
+    rate lies above its bound.
+    """
+    from dlclaims import calibration, execution, suite
+    from dlclaims.cli import calibration as calibrated
+    from dlclaims.cli.progress import Progress
+
+    folder = out or results.default_out()
+    with Progress(
+        (),
+        {},
+        jobs or len(execution.slots(device)),
+        verbosity=verbose - quiet,
+        color=click.get_current_context().color,
+    ) as progress:
+        found = calibration.run(
+            names,
+            profile=profile,
+            simulated=simulated,
+            jobs=jobs,
+            device=device,
+            out=folder,
+            folders=folders,
+            on_event=progress,
+        )
+    shelf = shelve(folders)
+    suite.write_report(folder, shelf, shelf.pages)
+    told = {"calibration": found.calibrated, "replication": found.replicated}
+    _print(told, as_json, calibrated.text)
+    terminal.tell_failures(found.failed)
+    return FAILED if found.failed or not found.calibrated["passed"] else 0
+
+
 @cli.command(epilog=_examples("dlclaims report", "dlclaims report --check"))
 @click.option("--check", is_flag=True, help="Compare with what is there; exit 4.")
 @_out_option
