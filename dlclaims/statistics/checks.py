@@ -19,7 +19,7 @@ from dlclaims.statistics.rules import CONDITIONAL, INCONCLUSIVE, REFUTED, SUPPOR
 
 Row = dict[str, Any]
 
-CLAIMS, SEEDS = 300, 10
+CLAIMS, SEEDS = 200, 10
 EDGE = 0.5
 REGION = Region.above(EDGE)
 
