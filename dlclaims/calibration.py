@@ -78,7 +78,7 @@ def run(
     """
     began = time.perf_counter()
     folder = Path(out) if out else results.default_out()
-    wanted = _with_results(design(words, profile=profile, folders=folders), folder)
+    wanted = prepare(words, profile=profile, out=folder, folders=folders)
     cells = Store(folder / "cells")
     with cells.hold(), results.writing(folder):
         results.mend(folder)
@@ -111,20 +111,30 @@ def run(
     return Calibration(calibrated, replicated, failed)
 
 
-def _with_results(wanted: Design, folder: Path) -> Design:
-    """Return the design of those pages that have current results of its profile."""
+def prepare(
+    words: str | Sequence[str],
+    *,
+    profile: str,
+    out: Path,
+    folders: Sequence[Path] = (),
+) -> Design:
+    """Return the design of the named pages that have current results of a profile.
+
+    Raises as `run` does.
+    """
+    wanted = design(words, profile=profile, folders=folders)
 
     def is_current(page: Page) -> bool:
-        file = folder / page.name / "registration.json"
+        file = out / page.name / "registration.json"
         current = results.read_json(file).get("current", {})
         return current.get("digest") == registration(page, wanted.profile)["digest"]
 
     names = tuple(name for name, page in wanted.pages.items() if is_current(page))
     if not names:
         raise UsageError(
-            f"current {wanted.profile.name} results to calibrate, in {folder}",
+            f"current {profile} results to calibrate, in {out}",
             "none of " + (", ".join(wanted.names) or "no page"),
-            f"run them first: dlclaims run --profile {wanted.profile.name}",
+            f"run them first: dlclaims run --profile {profile}",
         )
     return replace(wanted, names=names)
 
@@ -146,13 +156,27 @@ def cells_after(wanted: Design, record: Record) -> tuple[Cell, ...]:
     """Return what a tuning cell makes known: its variant's evaluation."""
     if record.cell.stage != "tuning":
         return ()
-    page = wanted.pages[record.cell.page]
-    study = page.study(record.cell.study)
-    name = record.cell.variant.name
-    chosen = {v.name: math.nan for v in study.variants(wanted.profile.name)}
-    chosen[name] = wanted.rate_after(record)
-    every = _evaluation(page, study, wanted.profile, chosen)
-    return tuple(cell for cell in every if cell.factors == record.cell.factors)
+    return _evaluation_after(wanted, record.cell, wanted.rate_after(record))
+
+
+def all_cells(wanted: Design) -> tuple[Cell, ...]:
+    """Return all cells; a rate that tuning has yet to choose is NaN."""
+    first = first_cells(wanted)
+    later = (
+        cell
+        for tuned in first
+        if tuned.stage == "tuning"
+        for cell in _evaluation_after(wanted, tuned, math.nan)
+    )
+    return (*first, *later)
+
+
+def _evaluation_after(wanted: Design, tuned: Cell, rate: float) -> tuple[Cell, ...]:
+    page = wanted.pages[tuned.page]
+    study = page.study(tuned.study)
+    names = (variant.name for variant in study.variants(wanted.profile.name))
+    every = _evaluation(page, study, wanted.profile, dict.fromkeys(names, rate))
+    return tuple(cell for cell in every if cell.factors == tuned.factors)
 
 
 def _evaluation(

@@ -342,14 +342,15 @@ def calibrate(
     repeats the pages on other seeds. They must have been run. Exit code 1 when an error
     rate lies above its bound.
     """
-    from dlclaims import calibration, execution, suite
+    from dlclaims import calibration, execution, suite, survey
     from dlclaims.cli import calibration as calibrated
     from dlclaims.cli.progress import Progress
 
     folder = out or results.default_out()
+    wanted = calibration.prepare(names, profile=profile, out=folder, folders=folders)
     with Progress(
-        (),
-        {},
+        calibration.all_cells(wanted),
+        survey.seconds_before(folder, wanted.names),
         jobs or len(execution.slots(device)),
         verbosity=verbose - quiet,
         color=click.get_current_context().color,

@@ -14,7 +14,9 @@ def text(found: Mapping[str, Any]) -> str:
     calibrated, replicated = found["calibration"], found["replication"]
     return "\n\n".join(
         (
+            "Simulated claims that are neither true nor false, but on the very edge:",
             terminal.columns(_families(calibrated)),
+            "Simulated claims that are true by one standard deviation:",
             terminal.columns(_powers(calibrated)),
             _checks(calibrated),
             terminal.columns(_pages(calibrated, replicated)),
@@ -24,7 +26,7 @@ def text(found: Mapping[str, Any]) -> str:
 
 
 def _families(calibrated: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    yield "simulated noise", "registered as", "false +", "false -", "bound", "covered"
+    yield "noise", "registered as", "supported", "refuted", "bound", "coverage"
     for row in calibrated["nulls"]:
         bound = words.DASH if row["limit"] is None else words.percent(row["limit"])
         rates = (row[name] for name in ("false_supported", "false_refuted"))
@@ -40,7 +42,7 @@ def _families(calibrated: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 def _powers(calibrated: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     rows = calibrated["powers"]
     yield "seeds", *(str(row["seeds"]) for row in rows)
-    yield "true claims supported", *(words.percent(row["supported"]) for row in rows)
+    yield "supported", *(words.percent(row["supported"]) for row in rows)
 
 
 def _checks(calibrated: Mapping[str, Any]) -> str:

@@ -145,8 +145,8 @@ def diverging(
 NORMAL = Family("normal", "difference", normal)
 FAMILIES = (
     NORMAL,
-    Family("t with 3 degrees of freedom", "difference", heavy),
-    Family("ties on a grid of 1/3 s.d.", "difference", tied),
+    Family("Student t, 3 d.f.", "difference", heavy),
+    Family("ties (1/3 s.d.)", "difference", tied),
     Family("log-normal", "log-ratio", log_ratios),
     Family(
         "5 % diverged",
@@ -158,7 +158,7 @@ FAMILIES = (
     ),
     Family(
         "5 % diverged",
-        "bounded score, -2 s.d.",
+        "score, -2 s.d.",
         partial(diverging, score=-2.0),
         is_skewed=True,
     ),
