@@ -29,6 +29,7 @@ from dlclaims.errors import PageError
 from dlclaims.pages import grid
 from dlclaims.plan import PROFILES
 from dlclaims.statistics import rules
+from dlclaims.statistics.answers import Sides
 
 SCORE = Value("score")
 ARMS = (("a", "b"), ("b", "c"), ("a", "c"))
@@ -418,3 +419,25 @@ def test_planted_trends_and_deviations_are_found_true_and_false():
     exact = page([criterion("a", Region.below(1e-9), Deviation(SCORE, A))], ("exact",))
     assert judge(exact, {"a": np.full(SEEDS, -1e-10)})["verdict"] == "supported"
     assert judge(exact, {"a": np.full(SEEDS, -1e-3)})["verdict"] == "refuted"
+
+
+# The p-value of a claim that is mixed, or unfit.
+
+
+def test_a_mixed_claim_rests_on_the_clearest_condition_of_each_side():
+    found = np.array([1, 1, -1])
+    sides = Sides(np.array([0.001, 0.004, 0.99]), np.array([0.99, 0.99, 0.0005]))
+    p = rules.headline_p(rules.CONDITIONAL, found, sides)
+    assert p == pytest.approx(max(3 * 0.001, 3 * 0.0005))
+
+
+def test_an_unfit_claim_has_the_p_value_of_an_inconclusive_one():
+    def lose(outcomes, variants):
+        variants.loc[variants["variant"] == "a", "failed"] = SEEDS
+
+    values = {arm: level + WAVE for arm, level in LEVEL.items()}
+    criteria = compare((("b", "a"), ("a", "c")), Region.above(0.0))
+    assert judge(page(criteria), values)["p"] == 2.0 ** (1 - SEEDS)
+    unfit = judge(page(criteria), values, change=lose)
+    assert (unfit["verdict"], unfit["p"]) == ("inconclusive", 1.0)
+    assert unfit["reason"].endswith("Otherwise: conditional.")
