@@ -1,6 +1,7 @@
 """A/A pairs and replications: pages whose truth is known, through the whole way."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from test_sensitivity import SLOW
 
-from dlclaims import calibration, pages, plan, results, suite, twins
+from dlclaims import calibration, cli, pages, plan, results, suite, twins
 from dlclaims.claims import Region
 from dlclaims.design import design
 from dlclaims.errors import UsageError
@@ -220,3 +221,56 @@ def test_a_tuning_cell_makes_pairs_and_a_replication_known(
     wanted = design("slow", folders=[folder])
     cells = calibration.first_cells(wanted)
     assert {cell.stage for cell in cells} == {"tuning"}
+
+
+def test_the_command_tells_rates_pairs_and_replication(
+    out: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--out", str(out), "--pages", str(folder)]
+    code = cli.call(["calibrate", "slow", "--simulated", "100", "--quiet", *where])
+    found = results.read_json(out / "calibration" / "calibration.json")
+    assert code == (0 if found["passed"] else 1)
+    told = capsys.readouterr().out
+    assert re.search(r"^normal +difference +\d", told, re.MULTILINE)
+    assert re.search(
+        r"^slow +4 +0 +\d +2 of 2 the same +0 of 2 cond", told, re.MULTILINE
+    )
+    assert "How often the verdicts err" in (out / "report.html").read_text()
+
+
+def test_the_command_names_what_to_run_first(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--out", str(tmp_path), "--pages", str(folder)]
+    assert cli.call(["calibrate", "slow", *where]) == 2
+    assert "to do: run them first: dlclaims run --profile standard" in (
+        capsys.readouterr().err
+    )
+
+
+def test_every_bound_can_be_missed() -> None:
+    null = {
+        "false_supported": 0.02,
+        "false_refuted": 0.02,
+        "limit": 0.03,
+        "coverage": 0.95,
+        "coverage_low": 0.94,
+        "coverage_high": 0.965,
+    }
+    power, check = {"supported": 0.9, "limit": 0.85}, {"made": 3, "right": 3}
+    assert calibration.passed([null], [power], [check])
+    for worse in (
+        {"false_supported": 0.04},
+        {"false_refuted": 0.04},
+        {"coverage": 0.93},
+        {"coverage": 0.97},
+    ):
+        assert not calibration.passed([{**null, **worse}], [power], [check])
+    assert not calibration.passed([null], [{**power, "supported": 0.8}], [check])
+    assert not calibration.passed([null], [power], [{**check, "right": 2}])
+    free = dict.fromkeys(("limit", "coverage_low", "coverage_high"))
+    assert calibration.passed(
+        [{**null, **free, "false_supported": 1.0, "coverage": 0.1}],
+        [{"supported": 0.0, "limit": None}],
+        [],
+    )
