@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_verdicts import LEVELS, SEEDS, criterion, judge, page, tables
 
@@ -30,6 +30,9 @@ from dlclaims.pages import grid
 from dlclaims.plan import PROFILES
 from dlclaims.statistics import rules
 from dlclaims.statistics.answers import Sides
+
+#: A page is judged in 20 ms.
+FEW = settings(max_examples=25)
 
 SCORE = Value("score")
 ARMS = (("a", "b"), ("b", "c"), ("a", "c"))
@@ -73,6 +76,7 @@ def verdict_of(criteria, values, **options):
 RANK = {"refuted": 0, "inconclusive": 1, "conditional": 1, "supported": 2}
 
 
+@FEW
 @given(values=samples(), edge=EIGHTHS, more=st.integers(0, 16), data=st.data())
 def test_effects_that_move_into_the_region_never_lower_a_verdict(
     values, edge, more, data
@@ -107,6 +111,7 @@ def test_less_spread_around_effects_inside_the_region_never_costs_support(
         assert after == rules.SUPPORTED
 
 
+@FEW
 @given(
     won=st.lists(st.integers(0, 64), min_size=2, max_size=2),
     more=st.integers(0, 64),
@@ -126,6 +131,7 @@ def test_more_successes_never_lower_a_verdict_on_rates(won, more, edge):
     assert found(won[0]) <= found(min(won[0] + more, 64))
 
 
+@FEW
 @given(cells=st.lists(st.integers(0, 3), min_size=64, max_size=64), won=st.data())
 def test_more_successes_of_the_first_arm_never_refute_what_was_supported(cells, won):
     first, second = np.array(cells) // 2, np.array(cells) % 2
@@ -147,6 +153,7 @@ def test_more_successes_of_the_first_arm_never_refute_what_was_supported(cells, 
 # Directions.
 
 
+@FEW
 @given(values=samples(), edge=EIGHTHS)
 def test_a_page_that_claims_the_opposite_gets_the_opposite_verdicts(values, edge):
     above = verdict_of(compare(ARMS, Region.above(edge)), values)
@@ -154,6 +161,7 @@ def test_a_page_that_claims_the_opposite_gets_the_opposite_verdicts(values, edge
     assert below == SWAPPED.get(above, above)
 
 
+@FEW
 @given(values=samples())
 def test_a_page_that_swaps_its_arms_claims_the_opposite_of_a_direction(values):
     swapped = [(two, one) for one, two in ARMS]
@@ -162,6 +170,7 @@ def test_a_page_that_swaps_its_arms_claims_the_opposite_of_a_direction(values):
     assert other == SWAPPED.get(one_way, one_way)
 
 
+@FEW
 @given(
     values=samples(),
     region=regions(),
@@ -196,6 +205,7 @@ def test_swapping_the_arms_and_mirroring_the_regions_changes_nothing(
 # What says nothing.
 
 
+@FEW
 @given(values=samples(), region=regions(), constant=EIGHTHS)
 def test_a_constant_added_to_all_arms_changes_nothing(values, region, constant):
     criteria = compare(ARMS, region)
@@ -203,6 +213,7 @@ def test_a_constant_added_to_all_arms_changes_nothing(values, region, constant):
     assert judge(page(criteria), shifted) == judge(page(criteria), values)
 
 
+@FEW
 @given(values=samples(), region=regions(), power=st.integers(-8, 8))
 def test_another_unit_changes_no_verdict(values, region, power):
     unit = 2.0**power
@@ -237,6 +248,7 @@ def renamed(own, names):
     return replace(own, studies=(study,), claims=(replace(claim, document=document),))
 
 
+@FEW
 @given(values=samples(), region=regions(), order=st.permutations(("x", "y", "z")))
 def test_the_names_and_the_order_of_variants_change_nothing(values, region, order):
     own, names = page(compare(ARMS, region)), dict(zip(LEVELS, order, strict=True))
@@ -249,6 +261,7 @@ def test_the_names_and_the_order_of_variants_change_nothing(values, region, orde
     assert found == expected
 
 
+@FEW
 @given(values=samples(), region=regions(), random=st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(values, region, random):
     own = page(compare(ARMS, region))
@@ -281,6 +294,7 @@ def lose(own, values, arm, seed, status):
 REPLICA = {"arm": st.sampled_from(LEVELS), "seed": st.integers(0, SEEDS - 1)}
 
 
+@FEW
 @given(values=samples(), region=regions(), **REPLICA)
 def test_a_diverged_replica_is_judged_as_its_registered_score(
     values, region, arm, seed
@@ -291,6 +305,7 @@ def test_a_diverged_replica_is_judged_as_its_registered_score(
     assert lose(own, values, arm, seed, "diverged") == judge(own, scored)
 
 
+@FEW
 @given(values=samples(), region=regions(), **REPLICA)
 def test_a_score_that_is_missing_without_a_reason_decides_nothing(
     values, region, arm, seed
@@ -306,6 +321,7 @@ def test_a_score_that_is_missing_without_a_reason_decides_nothing(
         assert condition["answer"] == "undecided" or not is_touched
 
 
+@FEW
 @given(
     values=samples(),
     row=st.integers(0, len(LEVELS) * SEEDS - 1),

@@ -653,3 +653,36 @@ def test_a_region_narrower_than_the_standard_error_fails_at_most_twice_as_often(
     found = answers.paired(values + width, Region.around(0.0, width))
     assert (found == HOLDS).mean() <= ALPHA
     assert (found == FAILS).mean() <= most + 3 * math.sqrt(most * (1 - most) / claims)
+
+
+@given(
+    values=st.lists(st.floats(-1, 3), min_size=8, max_size=18),
+    edge=st.sampled_from([0.0, 0.5]),
+)
+def test_sums_on_a_grid_give_no_smaller_p(values, edge):
+    above = intervals._above(values, edge)
+    exact = intervals._sign_flip(above)
+    on_grid = intervals._sign_flip_on_grid(above)
+    assert on_grid >= exact - 1e-12
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sums_on_a_grid_are_close_to_all_signs(seed):
+    above = np.random.default_rng(seed).normal(0.3, 1, 24)
+    exact = intervals._sign_flip(above)
+    assert exact <= intervals._sign_flip_on_grid(above) <= 1.01 * exact
+
+
+def test_sixty_four_seeds_have_a_sign_flip_test():
+    values = np.random.default_rng(0).normal(0.2, 1, 64)
+    z = values.sum() / np.sqrt((values**2).sum())
+    assert intervals.sign_flip_p(values, 0.0) == pytest.approx(
+        stats.norm.sf(z), rel=0.05
+    )
+    assert intervals.sign_flip_p(np.ones(64), 0.0) == pytest.approx(2.0**-64, rel=1e-9)
+    assert intervals.sign_flip_p(np.zeros(64), 0.0) == 1.0
+
+
+@pytest.mark.parametrize("n", [16, 64])
+def test_a_value_that_is_none_has_no_p(n):
+    assert np.isnan(intervals.sign_flip_p([1.0] * (n - 1) + [np.nan], 0.0))
