@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims import data, plan
-from dlclaims.claims import (
-    Assertion,
-    Criterion,
-    Rate,
-    RateDifference,
-    Region,
-)
+from dlclaims.claims import Assertion, Criterion, Region
 from dlclaims.pages import Page, selections
 from dlclaims.plan import Profile
 from dlclaims.statistics import faults, multiplicity, power, reasons, rules
@@ -229,36 +223,21 @@ def direction(region: Region) -> int:
 
 
 def seeds_to_decide(judged: Sequence[Judged], standing: Sequence[str]) -> int | None:
-    """Return the seeds that would decide all open conditions; None if unknown.
+    """Return the seeds that decide all open conditions with 80 %; None if unknown.
 
     Open are the undecided ones; if there are none, those that Holm's correction takes
     away, at the smallest level that it may ask for. No seeds decide an exact condition
     or replace an outcome that is missing.
     """
-    undecided = [pair for pair in judged if pair[1].answer == "undecided"]
-    if undecided:
-        needed = [_seeds(*pair, ALPHA) for pair in undecided]
-    else:
-        needed = [
-            _seeds(criterion, found, ALPHA / len(judged))
-            for (criterion, found), kept in zip(judged, standing, strict=True)
-            if kept != found.answer
-        ]
-    return None if None in needed else max(n for n in needed if n is not None)
-
-
-def _seeds(criterion: Criterion, found: Estimate, alpha: float) -> int | None:
-    effect, region = criterion.effect, criterion.region
-    if faults.is_exact(criterion) or len(found.values) < 2:
-        return None
-    if isinstance(effect, Rate):
-        return power.seeds_to_decide_rate(found.value, region, alpha)
-    values = np.array(found.values)
-    if isinstance(effect, RateDifference):
-        # Half a seed in each cell, or arms that agree would have no spread (Agresti &
-        # Min 2005, Statistics in Medicine 24, 729-740): two seeds, sum 0, squares 1.
-        values = np.concatenate([values, [0.5**0.5, -(0.5**0.5)]])
-    return power.seeds_to_decide(found.value, float(values.std(ddof=1)), region, alpha)
+    undecided = [(c, e, ALPHA) for c, e in judged if e.answer == "undecided"]
+    taken = [
+        (criterion, found, ALPHA / len(judged))
+        for (criterion, found), kept in zip(judged, standing, strict=True)
+        if kept != found.answer
+    ]
+    chances = [power.chance_of(*condition) for condition in undecided or taken]
+    known = [chance for chance in chances if chance]
+    return power.seeds_to_decide_all(known) if len(known) == len(chances) else None
 
 
 def describe(criterion: Criterion, found: Estimate) -> dict[str, Any]:
