@@ -29,6 +29,7 @@ ORDER = (
     "tables",
     "statistics",
     "verdicts",
+    "planning",
     "figures",
     "design",
     "stamps",

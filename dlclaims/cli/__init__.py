@@ -290,6 +290,32 @@ def run(
 
 
 @cli.command(
+    epilog=_examples(
+        "dlclaims power vanishing-gradient",
+        "dlclaims power vg-relu-not-immune --json",
+    )
+)
+@click.argument("names", nargs=-1, required=True, metavar="PAGE-OR-CLAIM...")
+@_out_option
+@_pages_option
+@_json_option
+@_common
+def power(
+    names: Sequence[str], out: Path | None, folders: Sequence[Path], as_json: bool
+) -> int:
+    """Tell how many seeds a page or a claim needs, from the spread of its results.
+
+    A run of few seeds (--profile quick) is enough to plan a longer one.
+    """
+    from dlclaims import planning
+    from dlclaims.cli.power import description, text
+
+    found = planning.prospects(shelve(folders), names, out or results.default_out())
+    _print(description(found), as_json, text)
+    return 0
+
+
+@cli.command(
     epilog=_examples("dlclaims calibrate", "dlclaims calibrate vanishing-gradient")
 )
 @click.argument("names", nargs=-1, metavar="[PAGES]...")

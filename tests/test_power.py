@@ -1,0 +1,92 @@
+"""Seeds that are planned: closed values, simulation, and what the command tells."""
+
+import json
+import math
+from pathlib import Path
+
+import fabrication
+import numpy as np
+import pytest
+
+from dlclaims import cli, planning
+from dlclaims.claims import Region
+from dlclaims.errors import UsageError
+from dlclaims.shelf import Shelf
+from dlclaims.statistics import answers, power
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shelf, Path, Path]:
+    """A shelf with the page of drawn numbers, its folder, and standard results."""
+    folder, out = (tmp_path_factory.mktemp(name) for name in ("pages", "results"))
+    page = fabrication.load(folder)[fabrication.NAME]
+    fabrication.run(page, out)
+    return Shelf((folder,), {page.name: page}, {}), folder, out
+
+
+@pytest.mark.parametrize("seeds", [8, 16, 30])
+def test_what_is_visible_is_decided_in_four_of_five_cases(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    values = power.visible(seeds) + rng.standard_normal((4000, seeds))
+    low, _ = answers.intervals.student(values)
+    assert (low > 0).mean() == pytest.approx(power.POWER, abs=0.025)
+
+
+def test_no_distance_is_visible_to_five_seeds() -> None:
+    assert power.visible(5) == math.inf
+    assert power.chance(1e6, 1.0, Region.above(0.0), 5) == 0
+    assert power.visible(6) < math.inf
+    assert power.visible(6, alpha=0.01) == math.inf  # 2^-6 is larger
+
+
+def test_more_conditions_need_more_seeds() -> None:
+    def chance(seeds: int) -> float:
+        return power.chance(0.5, 1.0, Region.above(0.0), seeds)
+
+    alone = power.seeds_to_decide_all([chance])
+    assert alone == power.seeds_to_decide(0.5, 1.0, Region.above(0.0)) == 34
+    together = power.seeds_to_decide_all([chance] * 5)
+    assert (
+        5 * (1 - chance(together)) <= 1 - power.POWER < 5 * (1 - chance(together - 1))
+    )
+    assert together > alone
+
+
+def test_an_assertion_needs_what_all_its_conditions_need(made) -> None:
+    shelf, _, out = made
+    found = planning.prospects(shelf, ["vg-relu-not-immune"], out)
+    document, corrected = found
+    assert (document.role, corrected.role) == ("document", "corrected")
+    assert [condition.n for condition in document.conditions] == [16, 16]
+    assert document.needed == max(c.needed for c in document.conditions)
+    for condition in corrected.conditions:
+        assert condition.visible == condition.spread * power.visible(16)
+        assert list(condition.chances) == [8, 16, 30, 64]
+        assert sorted(condition.chances.values()) == [*condition.chances.values()]
+
+
+def test_exact_conditions_need_no_seeds(made) -> None:
+    shelf, _, out = made
+    (exact,) = planning.prospects(shelf, ["own-exact"], out)
+    assert (exact.conditions, exact.needed) == ((), None)
+
+
+def test_a_page_without_results_is_told_how_to_get_some(made, tmp_path: Path) -> None:
+    shelf, *_ = made
+    with pytest.raises(UsageError, match="dlclaims run drawn-numbers --profile quick"):
+        planning.prospects(shelf, ["drawn-numbers"], tmp_path)
+
+
+def test_the_command_tells_seeds_in_eighty_columns(
+    made, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, folder, out = made
+    monkeypatch.setenv("COLUMNS", "80")
+    where = ["--pages", str(folder), "--out", str(out)]
+    assert cli.call(["power", "drawn-numbers", *where]) == 0
+    told = capsys.readouterr().out
+    assert "own-exact, corrected: exact, no seeds needed" in told
+    assert max(map(len, told.splitlines())) <= 80
+    assert cli.call(["power", "own-difference", "--json", *where]) == 0
+    (first, _) = json.loads(capsys.readouterr().out)["assertions"]
+    assert (first["claim"], first["role"]) == ("own-difference", "document")
