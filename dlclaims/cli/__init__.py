@@ -1,8 +1,8 @@
 """The command line: words in, text or JSON out, an exit code. No logic of its own.
 
 Data go to standard output, everything else to standard error. Exit codes: 0 done,
-1 a cell or a page failed, 2 usage, 3 environment, 4 the report differs, 5 a pattern
-matched nothing, 75 locked, 130 interrupted.
+1 a cell or a page failed, 2 usage, 3 environment, 4 a gate failed (the report differs,
+an error rate is too high), 5 a pattern matched nothing, 75 locked, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dlclaims.plan import PROFILES, parse_seeds
 from dlclaims.report import words
 from dlclaims.shelf import Shelf, shelve
 
-FAILED, DIFFERS, INTERRUPTED = 1, 4, 130
+FAILED, GATE, INTERRUPTED = 1, 4, 130
 
 Command = Callable[..., int]
 
@@ -103,6 +103,29 @@ def _out_option(command: Command) -> Command:
 
 def _json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _jobs_option(command: Command) -> Command:
+    return click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        help="Workers. Default: one a core, on GPUs one a card.",
+    )(command)
+
+
+def _device_option(command: Command) -> Command:
+    return click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        show_default=True,
+    )(command)
+
+
+def _verbosity_options(command: Command) -> Command:
+    quiet = click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
+    verbose = click.option("-v", "--verbose", is_flag=True, help="A line a cell.")
+    return quiet(verbose(command))
 
 
 def _common(command: Command) -> Command:
@@ -205,25 +228,15 @@ def show(
 @click.option(
     "--seeds", metavar="N|A-B", help="Other evaluation seeds: 8 (the first) or 0-15."
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Workers. Default: one a core, on GPUs one a card.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    default="auto",
-    show_default=True,
-)
+@_jobs_option
+@_device_option
 @_out_option
 @_pages_option
 @click.option("--fresh", is_flag=True, help="Measure again what is stored.")
 @click.option("--only-failed", is_flag=True, help="Only pages that lost cells.")
 @click.option("--dry-run", is_flag=True, help="Tell which cells would run, and why.")
 @_json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
-@click.option("-v", "--verbose", is_flag=True, help="A line for each cell.")
+@_verbosity_options
 @_common
 def run(
     names: Sequence[str],
@@ -333,22 +346,12 @@ def power(
     show_default=True,
     help="Claims for each kind of noise.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Workers. Default: one a core, on GPUs one a card.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    default="auto",
-    show_default=True,
-)
+@_jobs_option
+@_device_option
 @_out_option
 @_pages_option
 @_json_option
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
-@click.option("-v", "--verbose", is_flag=True, help="A line for each cell.")
+@_verbosity_options
 @_common
 def calibrate(
     names: Sequence[str],
@@ -365,7 +368,7 @@ def calibrate(
     """Measure how often verdicts err, and whether they come out again.
 
     Judges claims whose truth is known, compares every arm of the PAGES with itself, and
-    repeats the pages on other seeds. They must have been run. Exit code 1 when an error
+    repeats the pages on other seeds. They must have been run. Exit code 4 when an error
     rate lies above its bound.
     """
     from dlclaims import calibration, execution, suite, survey
@@ -396,7 +399,9 @@ def calibrate(
     told = {"calibration": found.calibrated, "replication": found.replicated}
     _print(told, as_json, calibrated.text)
     terminal.tell_failures(found.failed)
-    return FAILED if found.failed or not found.calibrated["passed"] else 0
+    if found.failed:
+        return FAILED
+    return 0 if found.calibrated["passed"] else GATE
 
 
 @cli.command(epilog=_examples("dlclaims report", "dlclaims report --check"))
@@ -425,7 +430,7 @@ def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
                 "dlclaims report, and commit what it writes",
             )
         )
-        return DIFFERS
+        return GATE
     return _tell_broken(shelf)
 
 
