@@ -127,9 +127,7 @@ def tabulate(
         measured,
         predicted,
         statistics.outcomes(page, measured, predicted),
-        statistics.variants(
-            page, profile, measured, rates, failures, tables.seconds(records)
-        ),
+        statistics.variants(page, profile, measured, rates, failures),
     )
 
 
@@ -168,6 +166,7 @@ def manifest(
         "engine": ways(records),
         "cells": {r.cell.label: r.meta["seconds"] for r in records},
         "seconds": sum(r.meta["seconds"] for r in records),
+        "seconds_by_variant": tables.seconds(records),
         "failed": {f.cell.label: f.message.splitlines()[0] for f in failures},
     }
     earlier = results.read_json(folder / "manifest.json")

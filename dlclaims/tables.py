@@ -73,14 +73,11 @@ def drawn(
     return rows[[*first, *rows.columns.difference(first, sort=False)]]
 
 
-def seconds(records: Iterable[Record]) -> pd.DataFrame:
-    """Return what the cells took: study, variant, stage, seconds; one cell a row."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            (r.cell.study, r.cell.variant.name, r.cell.stage, r.meta["seconds"])
-            for r in records
-        ],
-        columns=["study", "variant", "stage", "seconds"],
-    )
+def seconds(records: Iterable[Record]) -> dict[str, dict[str, float]]:
+    """Return the seconds that each variant's cells took, tuning included, by study."""
+    found: dict[str, dict[str, float]] = {}
+    for record in records:
+        own = found.setdefault(record.cell.study, {})
+        name = record.cell.variant.name
+        own[name] = own.get(name, 0.0) + record.meta["seconds"]
+    return found

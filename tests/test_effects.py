@@ -84,9 +84,8 @@ def predicted(values):
 
 
 def variants_of(own, rows):
-    spent = pd.DataFrame(columns=["study", "variant", "stage", "seconds"])
     profile = PROFILES["standard"]
-    return statistics.variants(own, profile, {"study": rows}, {}, (), spent)
+    return statistics.variants(own, profile, {"study": rows}, {}, ())
 
 
 def judge(effect, rows, region=None, theory=None):
@@ -634,22 +633,17 @@ def test_variants_count_replicas_and_costs():
     rows = measured({1: scores()[1], 2: scores()[2]}, parameters=7).assign(status="ok")
     rows.loc[(rows["seed"] == 3) & (rows["depth"] == 1), "status"] = "diverged"
     cell = Cell("stub", "study", "evaluation", (("depth", 4),), (), tuple(SEEDS))
-    spent = pd.DataFrame(
-        [("study", "1", "evaluation", 2.0), ("study", "1", "tuning", 1.0)],
-        columns=["study", "variant", "stage", "seconds"],
-    )
 
     class Failure:
         def __init__(self, cell):
             self.cell = cell
 
     table = statistics.variants(
-        own, PROFILES["standard"], {"study": rows}, {}, [Failure(cell)], spent
+        own, PROFILES["standard"], {"study": rows}, {}, [Failure(cell)]
     )
     counted = table[["depth", "seeds", "ok", "diverged", "failed"]].to_numpy().tolist()
     assert counted == [[1, 16, 15, 1, 0], [2, 16, 16, 0, 0], [4, 16, 0, 0, 16]]
     assert table["parameters"].iloc[0] == 7
-    assert table["seconds"].iloc[0] == 3.0
 
 
 @pytest.mark.parametrize("above", [0.2, -100.0, -math.inf])

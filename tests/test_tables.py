@@ -190,8 +190,7 @@ def test_a_replica_that_diverges_in_one_row_diverged():
     table = rows().assign(status=["ok", "ok", "ok", "ok", "ok", "diverged"])
     own = page(Mean(SLOPE, {"arm": "a"}), diverged={SLOPE.label: -7.0})
     assert list(measured(own, table)["value"]) == [0.5, -7.0]
-    spent = pd.DataFrame(columns=["study", "variant", "stage", "seconds"])
-    counted = variants(own, PROFILES["standard"], {"decay": table}, {}, [], spent)
+    counted = variants(own, PROFILES["standard"], {"decay": table}, {}, [])
     assert counted[["ok", "diverged"]].iloc[0].tolist() == [1, 1]
 
 
@@ -319,10 +318,6 @@ def failure(stage, variant, seeds):
 def test_variants_count_their_replicas_and_costs():
     own = page(Mean(SLOPE, {"arm": "a"}), levels=("a", "b", "c"))
     table = pd.concat([rows("a", parameters=7, steps=100), diverging("b")])
-    seconds = pd.DataFrame(
-        [("decay", "a", "tuning", 1.5), ("decay", "a", "evaluation", 2.0)],
-        columns=["study", "variant", "stage", "seconds"],
-    )
     rates = pd.DataFrame(
         {"variant": ["a"], "learning_rate": [0.1], "tuning_flag": ["low edge"]}
     )
@@ -332,7 +327,7 @@ def test_variants_count_their_replicas_and_costs():
         failure("tuning", "c", (10_000, 10_001)),
     ]
     found = variants(
-        own, PROFILES["standard"], {"decay": table}, {"decay": rates}, failures, seconds
+        own, PROFILES["standard"], {"decay": table}, {"decay": rates}, failures
     ).set_index("variant")
     counts = found[["seeds", "ok", "diverged", "failed"]]
     assert counts.loc["a"].tolist() == [16, 2, 0, 0]
@@ -342,7 +337,7 @@ def test_variants_count_their_replicas_and_costs():
         0.1,
         "low edge",
     ]
-    assert found.loc["a", ["parameters", "steps", "seconds"]].tolist() == [7, 100, 3.5]
+    assert found.loc["a", ["parameters", "steps"]].tolist() == [7, 100]
     assert list(found["arm"]) == ["a", "b", "c"]
     assert found.loc["b", "tuning_flag"] == ""
 

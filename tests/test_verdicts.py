@@ -71,10 +71,9 @@ def tables(own, values, profile="standard", **columns):
     for name, change in columns.items():
         measured[name] = change
     rows = {"study": measured.reset_index(drop=True)}
-    spent = pd.DataFrame(columns=["study", "variant", "stage", "seconds"])
     return (
         made.outcomes(own, rows, {}),
-        made.variants(own, PROFILES[profile], rows, {}, (), spent),
+        made.variants(own, PROFILES[profile], rows, {}, ()),
     )
 
 

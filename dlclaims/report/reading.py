@@ -66,7 +66,11 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
     manifest = results.read_json(folder / "manifest.json")
     registered = results.read_json(folder / "registration.json")
     tried = judgement.sensitivity(results.read_json(folder / "sensitivity.json"))
-    variants = tables.rows(folder / "variants.csv")
+    took = manifest.get("seconds_by_variant", {})
+    variants = [
+        {**row, "seconds": str(took.get(row["study"], {}).get(row["variant"], ""))}
+        for row in tables.rows(folder / "variants.csv")
+    ]
     made = tuple(
         judgement.claim(
             page.name,

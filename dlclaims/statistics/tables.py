@@ -175,13 +175,12 @@ def variants(
     measured: Mapping[str, pd.DataFrame],
     rates: Mapping[str, pd.DataFrame],
     failures: Sequence[Lost],
-    seconds: pd.DataFrame,
 ) -> pd.DataFrame:
     """Return one row for each variant: its factors, its replicas, its cost.
 
     ``seeds`` is the number that the profile plans, ``failed`` the replicas that the
-    machinery lost: all of them where it lost the tuning; ``seconds`` covers tuning and
-    evaluation.
+    machinery lost: all of them where it lost the tuning. What it took stands in the
+    manifest: the same cells give the same table.
     """
     import pandas as pd
 
@@ -189,8 +188,6 @@ def variants(
     for study in page.studies:
         planned = len(evaluation_seeds(study, profile))
         chosen = rates.get(study.name)
-        taken = seconds[seconds["study"] == study.name].groupby("variant")["seconds"]
-        spent = taken.sum().to_dict()
         table = measured.get(study.name)
         for variant in study.variants(profile.name):
             replicas = None
@@ -207,7 +204,6 @@ def variants(
                 "diverged": status.count("diverged"),
                 "failed": _failed(failures, study, variant.name, planned),
                 "tuning_flag": "",
-                "seconds": spent.get(variant.name, math.nan),
             }
             if chosen is not None:
                 picked = chosen[chosen["variant"] == variant.name]
@@ -222,7 +218,7 @@ def variants(
     )
     columns = [
         *("study", "variant", *factors, "seeds", "ok", "diverged", "failed"),
-        *("learning_rate", "tuning_flag", *COSTS, "seconds"),
+        *("learning_rate", "tuning_flag", *COSTS),
     ]
     return pd.DataFrame(rows).reindex(columns=columns)
 
