@@ -57,6 +57,8 @@ def run(
     simulated: int = SIMULATED,
     jobs: int | None = None,
     device: str = "auto",
+    executor: str = "local",
+    scheduler: str | None = None,
     out: Path | None = None,
     folders: Sequence[Path] = (),
     on_event: execution.OnEvent = lambda kind, cell, seconds: None,
@@ -70,6 +72,8 @@ def run(
         `profile` are left out.
     simulated : int
         Claims for each kind of noise.
+    jobs, device, executor, scheduler, out, folders, on_event
+        As `suite.run` has them.
 
     Raises
     ------
@@ -88,6 +92,8 @@ def run(
             folders=wanted.shelf.folders,
             jobs=jobs or len(execution.slots(device)),
             device=device,
+            executor=executor,
+            scheduler=scheduler,
             on_event=on_event,
             follow=lambda record: cells_after(wanted, record),
         )

@@ -103,6 +103,8 @@ def run(
     seeds: Sequence[int] | None = None,
     jobs: int | None = None,
     device: str = "auto",
+    executor: str = "local",
+    scheduler: str | None = None,
     out: Path | None = None,
     folders: Sequence[Path] = (),
     fresh: bool = False,
@@ -123,6 +125,10 @@ def run(
         Worker processes; by default one a core, on GPUs one a card.
     device : str
         ``auto``, ``cpu`` or ``gpu``.
+    executor : str
+        ``local`` or ``dask``.
+    scheduler : str, optional
+        The address of a Dask scheduler; without it Dask starts workers here.
     out : Path, optional
         The folder of results; by default `results.default_out`.
     folders : sequence of Path
@@ -175,6 +181,8 @@ def run(
             folders=wanted.shelf.folders,
             jobs=jobs or len(execution.slots(device)),
             device=device,
+            executor=executor,
+            scheduler=scheduler,
             fresh=fresh,
             on_event=note,
             follow=follow,

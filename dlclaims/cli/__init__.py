@@ -122,6 +122,22 @@ def _device_option(command: Command) -> Command:
     )(command)
 
 
+def _executor_options(command: Command) -> Command:
+    executor = click.option(
+        "--executor",
+        type=click.Choice(["local", "dask"]),
+        default="local",
+        show_default=True,
+        help="Who runs the cells: this machine, or Dask.",
+    )
+    scheduler = click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Of Dask: tcp://host:port or tls://host:port. Default: workers here.",
+    )
+    return executor(scheduler(command))
+
+
 def _verbosity_options(command: Command) -> Command:
     quiet = click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
     verbose = click.option("-v", "--verbose", is_flag=True, help="A line a cell.")
@@ -230,6 +246,7 @@ def show(
 )
 @_jobs_option
 @_device_option
+@_executor_options
 @_out_option
 @_pages_option
 @click.option("--fresh", is_flag=True, help="Measure again what is stored.")
@@ -244,6 +261,8 @@ def run(
     seeds: str | None,
     jobs: int | None,
     device: str,
+    executor: str,
+    scheduler: str | None,
     out: Path | None,
     folders: Sequence[Path],
     fresh: bool,
@@ -283,6 +302,8 @@ def run(
             seeds=numbers,
             jobs=jobs,
             device=device,
+            executor="dask" if scheduler else executor,
+            scheduler=scheduler,
             out=folder,
             folders=folders,
             fresh=fresh,
@@ -348,6 +369,7 @@ def power(
 )
 @_jobs_option
 @_device_option
+@_executor_options
 @_out_option
 @_pages_option
 @_json_option
@@ -359,6 +381,8 @@ def calibrate(
     simulated: int,
     jobs: int | None,
     device: str,
+    executor: str,
+    scheduler: str | None,
     out: Path | None,
     folders: Sequence[Path],
     as_json: bool,
@@ -390,6 +414,8 @@ def calibrate(
             simulated=simulated,
             jobs=jobs,
             device=device,
+            executor="dask" if scheduler else executor,
+            scheduler=scheduler,
             out=folder,
             folders=folders,
             on_event=progress,

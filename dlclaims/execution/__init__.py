@@ -9,12 +9,15 @@ from pathlib import Path
 from dlclaims import pages, store
 from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import UsageError, nearest
+from dlclaims.execution.cluster import Cluster
 from dlclaims.execution.context import context_of, resolve_device, slots
 from dlclaims.execution.local import Outcome, Pool, Task
 from dlclaims.plan import Cell
 from dlclaims.store import Context, Record, Store
 
 __all__ = ["Failure", "Result", "outlook", "run", "slots"]
+
+EXECUTORS = ("local", "dask")
 
 #: Called with what happened (``cached``, ``started``, ``finished``, ``retried`` or
 #: ``failed``), the cell, and the seconds that it took so far.
@@ -46,6 +49,8 @@ def run(
     folders: Sequence[Path],
     jobs: int = 1,
     device: str = "auto",
+    executor: str = "local",
+    scheduler: str | None = None,
     fresh: bool = False,
     time_limit: float | None = None,
     on_event: OnEvent = lambda kind, cell, seconds: None,
@@ -66,7 +71,11 @@ def run(
     jobs : int
         Worker processes.
     device : str
-        ``cpu``, ``gpu`` or ``auto``.
+        ``cpu``, ``gpu`` or ``auto``; on a cluster, auto is cpu.
+    executor : str
+        ``local``, or ``dask``.
+    scheduler : str, optional
+        The address of a Dask scheduler; without it Dask starts workers here.
     fresh : bool
         Measure again what is stored, and replace it.
     time_limit : float, optional
@@ -89,9 +98,18 @@ def run(
     """
     if jobs < 1:
         raise UsageError("at least one worker", f"--jobs {jobs}", "give 1 or more")
-    contexts = _Contexts(folders, resolve_device(device))
-    cards = slots(contexts.device)
-    with cell_store.hold(), Pool(jobs, contexts.device, cards, time_limit) as pool:
+    if executor not in EXECUTORS:
+        hint = nearest(executor, EXECUTORS)
+        raise UsageError(" or ".join(EXECUTORS), f"executor {executor}", hint)
+    pool: Pool | Cluster
+    if executor == "dask":
+        there = "gpu" if device == "gpu" else "cpu"
+        contexts = _Contexts(folders, there)
+        pool = Cluster(jobs, there, scheduler, time_limit)
+    else:
+        contexts = _Contexts(folders, resolve_device(device))
+        pool = Pool(jobs, contexts.device, slots(contexts.device), time_limit)
+    with cell_store.hold(), pool:
         job = _Run(cell_store, contexts, pool, fresh, on_event, follow)
         job.offer(cells)
         for outcome in pool.outcomes():
@@ -150,7 +168,7 @@ class _Run:
         self,
         cell_store: Store,
         contexts: _Contexts,
-        pool: Pool,
+        pool: Pool | Cluster,
         fresh: bool,
         on_event: OnEvent,
         follow: Follow,

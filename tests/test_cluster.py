@@ -1,0 +1,199 @@
+"""Dask: a real scheduler and two real workers on loopback, without a shared folder."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_execution import FINE, STUB, Events, cell, tables
+
+from dlclaims import execution
+from dlclaims.errors import EnvironmentFault, UsageError
+from dlclaims.execution import cluster
+from dlclaims.store import Store
+
+pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Machine:
+    """A scheduler and its workers, each a process; workers see another folder."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._processes: list[subprocess.Popen[str]] = []
+        log = self.start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        self.address = self.wait_for(log, r"Scheduler at: +(tcp://\S+)")
+
+    def start(self, *words: str) -> Path:
+        log = self._folder / f"{len(self._processes)}.log"
+        with log.open("w") as file:
+            self._processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "dask", *words],
+                    cwd=self._folder,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+        return log
+
+    def worker(self) -> subprocess.Popen[str]:
+        quiet = ("--nthreads", "1", "--no-dashboard", "--no-nanny")
+        log = self.start("worker", self.address, "--host", "127.0.0.1", *quiet)
+        self.wait_for(log, r"Registered to: +(\S+)")
+        return self._processes[-1]
+
+    @staticmethod
+    def wait_for(log: Path, pattern: str) -> str:
+        for _ in range(600):
+            found = re.search(pattern, log.read_text())
+            if found:
+                return found[1]
+            time.sleep(0.1)
+        raise TimeoutError(log.read_text())
+
+    def end(self) -> None:
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    found = Machine(tmp_path_factory.mktemp("machine"))
+    for _ in range(2):
+        found.worker()
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the page ``stub``, which the workers do not see."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "stub.py").write_text(STUB)
+    return tmp_path / "pages"
+
+
+def run(cells: Store, folder: Path, asked=FINE, **options) -> execution.Result:
+    return execution.run(asked, cells, folders=[folder], executor="dask", **options)
+
+
+def test_a_cluster_measures_what_this_machine_does(
+    machine: Machine, folder: Path, tmp_path: Path
+) -> None:
+    here = execution.run(FINE, Store(tmp_path / "here"), folders=[folder])
+    events = Events()
+    there = run(
+        Store(tmp_path / "there"), folder, scheduler=machine.address, on_event=events
+    )
+    assert there.failures == ()
+    assert tables(there) == tables(here)
+    for one in FINE:
+        assert events.kinds(one) == ["started", "finished"]
+    own = {str(file.name) for file in (tmp_path / "here").rglob("*.json")}
+    assert own == {str(file.name) for file in (tmp_path / "there").rglob("*.json")}
+
+
+def test_cells_that_are_there_are_not_sent(
+    machine: Machine, folder: Path, tmp_path: Path
+) -> None:
+    cells, events = Store(tmp_path / "cells"), Events()
+    execution.run(FINE[:4], cells, folders=[folder])
+    run(cells, folder, scheduler=machine.address, on_event=events)
+    assert [kind for kind, _ in events].count("cached") == 4
+    assert [kind for kind, _ in events].count("finished") == len(FINE) - 4
+
+
+def test_a_cell_that_fails_is_told_as_here(
+    machine: Machine, folder: Path, tmp_path: Path
+) -> None:
+    asked = (*FINE, cell("raise"))
+    found = run(Store(tmp_path / "cells"), folder, asked, scheduler=machine.address)
+    assert len(found.records) == len(FINE)
+    (failure,) = found.failures
+    assert failure.message == "ValueError: what a page"
+    assert "what a page" in failure.log.read_text()
+
+
+def test_a_worker_that_dies_costs_nothing(folder: Path, tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    try:
+        doomed, _ = machine.worker(), machine.worker()
+        killed: list[int] = []
+
+        def kill(kind: str, *_: object) -> None:
+            if kind == "finished" and not killed:
+                killed.append(doomed.pid)
+                os.kill(doomed.pid, signal.SIGKILL)
+
+        cells = Store(tmp_path / "cells")
+        found = run(cells, folder, scheduler=machine.address, on_event=kill)
+        assert killed
+        assert (len(found.records), found.failures) == (len(FINE), ())
+    finally:
+        machine.end()
+
+
+def test_a_scheduler_that_is_not_there_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    with pytest.raises(EnvironmentFault, match="a Dask scheduler at tcp:"):
+        run(Store(tmp_path / "cells"), folder, scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_scheduler_without_workers_is_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    machine = Machine(tmp_path)
+    try:
+        with pytest.raises(EnvironmentFault, match="dask worker tcp://"):
+            run(Store(tmp_path / "cells"), folder, scheduler=machine.address)
+    finally:
+        machine.end()
+
+
+def test_a_worker_with_another_version_is_refused(
+    machine: Machine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "__version__", "99.0")
+    with pytest.raises(EnvironmentFault, match=r"dlclaims 99\.0 on every worker"):
+        run(Store(tmp_path / "cells"), folder, scheduler=machine.address)
+
+
+def test_a_cluster_of_this_machine_needs_no_address(
+    folder: Path, tmp_path: Path
+) -> None:
+    found = run(Store(tmp_path / "cells"), folder, FINE[:2], jobs=1)
+    assert len(found.records) == 2
+
+
+def test_another_executor_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="local or dask"):
+        execution.run((), Store(tmp_path), folders=[folder], executor="desk")
+
+
+def test_a_pages_files_travel_as_text(folder: Path) -> None:
+    assert cluster.texts(folder / "stub.py") == {"stub.py": STUB}
+    package = folder / "whole"
+    (package / "parts").mkdir(parents=True)
+    for name in ("__init__.py", "one.py", "parts/two.py"):
+        (package / name).write_text(f"# {name}")
+    assert cluster.texts(package / "__init__.py") == {
+        "whole/__init__.py": "# __init__.py",
+        "whole/one.py": "# one.py",
+        "whole/parts/two.py": "# parts/two.py",
+    }
+    built_in = ROOT / "experiments" / "vanishing_gradient" / "__init__.py"
+    assert cluster.texts(built_in) is None
