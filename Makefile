@@ -31,7 +31,7 @@ lock: | $(BIN)/python ## resolve pyproject.toml (delete a lock first to upgrade 
 	@$(PIP); $(BIN)/pip-compile --version >/dev/null 2>&1 || $$pip install pip-tools
 	$(COMPILE) --build-deps-for editable \
 		--output-file requirements.lock pyproject.toml
-	$(COMPILE) --build-deps-for editable --extra dev --extra jax \
+	$(COMPILE) --build-deps-for editable --extra dask --extra dev --extra jax \
 		--constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 
