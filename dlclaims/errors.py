@@ -39,6 +39,10 @@ class EnvironmentFault(DlclaimsError):
     exit_code = 3
 
 
+class TimeUp(DlclaimsError):
+    """The minutes that a run was given are over."""
+
+
 class NothingMatched(DlclaimsError):
     """A pattern is well formed and matches nothing."""
 

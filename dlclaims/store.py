@@ -259,11 +259,19 @@ class Store:
             return "its stored cell was damaged"
         return "; ".join(nearest)
 
+    def items(self, page: str) -> Iterator[tuple[Path, Record]]:
+        """Yield the stored cells of a page with their files; damaged ones go aside."""
+        for path in sorted((self.root / page).glob("??/*.json")):
+            record = self._read(path)
+            if record is not None:
+                yield path, record
+
     def documents(self, page: str) -> list[dict[str, Any]]:
         """Return what the stored cells of a page depend on."""
         if page not in self._documents:
-            records = map(self._read, sorted((self.root / page).glob("??/*.json")))
-            self._documents[page] = [document(r.cell, r.meta) for r in records if r]
+            self._documents[page] = [
+                document(record.cell, record.meta) for _, record in self.items(page)
+            ]
         return self._documents[page]
 
     def failure_log(self, key: str) -> Path:

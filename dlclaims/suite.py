@@ -6,6 +6,8 @@ knows their order, and that one page's fault does not stop the others.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import (
     Callable,
     Collection,
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlclaims import results, stamps
 from dlclaims.design import Design, design
-from dlclaims.errors import DlclaimsError
+from dlclaims.errors import DlclaimsError, TimeUp
 from dlclaims.plan import Cell
 from dlclaims.shelf import Shelf
 
@@ -109,6 +111,7 @@ def run(
     folders: Sequence[Path] = (),
     fresh: bool = False,
     only_failed: bool = False,
+    max_minutes: float | None = None,
     on_event: OnEvent = lambda kind, cell, seconds: None,
 ) -> tuple[PageResult, ...]:
     """Run pages as far as they are not run yet; write their results and the report.
@@ -137,6 +140,8 @@ def run(
         Measure again what is stored.
     only_failed : bool
         Run only pages whose last run lost cells.
+    max_minutes : float, optional
+        Stop after so long, with the cells that are finished.
     on_event : callable
         Called with ``cached``, ``started``, ``finished``, ``retried`` or ``failed``,
         the cell and its seconds.
@@ -150,7 +155,8 @@ def run(
     Raises
     ------
     DlclaimsError
-        Wrong words, a folder that cannot be written or is held, a device that lacks.
+        Wrong words, a folder that cannot be written or is held, a device that lacks,
+        or the minutes are over.
     """
     from dlclaims import execution, sensitivity
     from dlclaims.store import Store
@@ -162,10 +168,19 @@ def run(
         wanted = replace(wanted, names=tuple(lost))
     errors: dict[str, DlclaimsError] = dict(wanted.shelf.broken)
     happened: dict[Cell, str] = {}
+    deadline = time.monotonic() + 60 * (
+        math.inf if max_minutes is None else max_minutes
+    )
 
     def note(kind: str, cell: Cell, seconds: float) -> None:
         happened[cell] = kind
         on_event(kind, cell, seconds)
+        if kind == "finished" and time.monotonic() > deadline:
+            raise TimeUp(
+                f"the run to end within {max_minutes:g} minutes",
+                f"time is up after {cell.label}",
+                "run the same command again: finished cells are kept",
+            )
 
     def follow(record: Record) -> tuple[Cell, ...]:
         with _blamed_on(wanted.pages[record.cell.page], errors):

@@ -40,6 +40,7 @@ ORDER = (
     "report",
     "suite",
     "survey",
+    "housekeeping",
     "experiments",
     "cli",
     "__init__",

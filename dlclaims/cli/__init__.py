@@ -251,6 +251,11 @@ def show(
 @_pages_option
 @click.option("--fresh", is_flag=True, help="Measure again what is stored.")
 @click.option("--only-failed", is_flag=True, help="Only pages that lost cells.")
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after so long; the same command goes on.",
+)
 @click.option("--dry-run", is_flag=True, help="Tell which cells would run, and why.")
 @_json_option
 @_verbosity_options
@@ -267,6 +272,7 @@ def run(
     folders: Sequence[Path],
     fresh: bool,
     only_failed: bool,
+    max_minutes: float | None,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -308,6 +314,7 @@ def run(
             folders=folders,
             fresh=fresh,
             only_failed=only_failed,
+            max_minutes=max_minutes,
             on_event=progress,
         )
     if not quiet:
@@ -479,6 +486,53 @@ def status(
     found = survey.status(wanted, out or results.default_out())
     _print(overview.standings(found), as_json, terminal.standings)
     return _tell_broken(wanted.shelf, wanted.names)
+
+
+@cli.command(epilog=_examples("dlclaims export --csv ~/tables"))
+@click.option(
+    "--csv",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where the tables go.",
+)
+@_out_option
+@_common
+def export(folder: Path, out: Path | None) -> int:
+    """Write all tables as CSV for other programs, and one over all claims."""
+    from dlclaims import housekeeping
+
+    for file in housekeeping.export(out or results.default_out(), folder):
+        click.echo(file)
+    return 0
+
+
+@cli.command(epilog=_examples("dlclaims clean --dry-run", "dlclaims clean --stale"))
+@click.option(
+    "--stale",
+    is_flag=True,
+    help="Also cells that the present code or data would not make.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be deleted.")
+@_out_option
+@_pages_option
+@_common
+def clean(stale: bool, dry_run: bool, out: Path | None, folders: Sequence[Path]) -> int:
+    """Delete damaged cells and logs of failures; results and good cells stay.
+
+    Cells of pages that are not at hand are left alone: name their folder with --pages.
+    """
+    from dlclaims import housekeeping
+
+    folder, shelf = out or results.default_out(), shelve(folders)
+    found = (
+        tuple(housekeeping.leavings(folder, shelf, stale))
+        if dry_run
+        else housekeeping.clean(folder, shelf, stale)
+    )
+    click.echo(terminal.leavings(found, folder, dry_run))
+    return 0
 
 
 @cli.command(epilog=_examples("dlclaims doctor", "dlclaims doctor --engine"))

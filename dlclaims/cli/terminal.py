@@ -6,12 +6,16 @@ import shutil
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlclaims.errors import DlclaimsError
 from dlclaims.report import words
+
+if TYPE_CHECKING:
+    from dlclaims.housekeeping import Leaving
 
 COLORS = {
     "supported": "green",
@@ -310,6 +314,16 @@ def checks(found: Mapping[str, Any]) -> str:
         for check in found["checks"]
     ]
     return columns(rows)
+
+
+def leavings(found: Sequence[Leaving], out: Path, dry_run: bool) -> str:
+    """Return how many files were deleted, or would be, and why, by reason."""
+    verb = "would delete" if dry_run else "deleted"
+    size = sum(leaving.bytes for leaving in found) / 1e6
+    head = f"{verb} {words.count(len(found), 'file')} in {out}, {size:,.1f} MB"
+    reasons = Counter(leaving.reason for leaving in found)
+    lines = [f"  {words.count(n, 'file')}: {reason}" for reason, n in reasons.items()]
+    return "\n".join([head, *lines])
 
 
 def tell_failures(failed: Mapping[str, str]) -> None:

@@ -156,10 +156,10 @@ class Cluster:
 
         def version() -> str:  # travels as code: dlclaims may be lacking there
             try:
-                import dlclaims
+                from dlclaims import __version__ as there
             except ImportError:
                 return "none"
-            return dlclaims.__version__
+            return there
 
         found = self._client.run(version)
         other = {place: told for place, told in found.items() if told != __version__}
