@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from dlclaims.errors import UsageError
 from dlclaims.pages import Page
 from dlclaims.plan import PROFILES
 from dlclaims.shelf import Shelf
-from dlclaims.statistics import power
+from dlclaims.statistics import faults, power
 from dlclaims.statistics.effects import Estimate, estimate
 from dlclaims.statistics.power import Chance
 
+#: Seeds for which the sensitivity of a design is told.
+PLANNED = PROFILES["standard"].paired
 #: Seeds of the profiles, and of success rates.
 SEEDS = tuple(
     sorted({n for p in PROFILES.values() for n in (p.paired, p.rate) if n > 3})
@@ -34,13 +37,15 @@ class Condition:
         Seeds that it has.
     value, spread : float
         The effect and its standard deviation over seeds.
+    region : tuple
+        The ends of what is claimed; None where it has none.
     chances : dict of int to float
         How likely it is decided, by seeds, if the effect is what was seen.
     needed : int or None
         Fewest seeds for a chance of 80 %; None where 10,000 are too few.
     visible : float or None
-        The distance from an edge that the seeds of `standard` decide with 80 %, in
-        `unit`, whatever the effect; None for success rates.
+        The distance from an edge that `PLANNED` seeds decide with 80 %, in `unit`,
+        whatever the effect; None for success rates.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Condition:
     n: int
     value: float
     spread: float
+    region: tuple[float | None, float | None]
     chances: dict[int, float]
     needed: int | None
     visible: float | None
@@ -56,13 +62,30 @@ class Condition:
 
 @dataclass(frozen=True)
 class Prospect:
-    """An assertion's conditions, without exact ones, and the seeds that decide all."""
+    """An assertion's conditions, without exact ones, and the seeds that decide all.
+
+    Parameters
+    ----------
+    page, claim, role : str
+    profile : str
+        Of the results.
+    conditions : tuple of Condition
+    unknown : tuple of str
+        Names of the conditions of which the results show no spread.
+    chances : dict of int to float
+        How likely all `conditions` are decided, by seeds, at least.
+    needed : int or None
+        Fewest seeds for a chance of 80 %; None where 10,000 are too few, and where
+        there are no conditions.
+    """
 
     page: str
     claim: str
     role: str
     profile: str
     conditions: tuple[Condition, ...]
+    unknown: tuple[str, ...]
+    chances: dict[int, float]
     needed: int | None
 
 
@@ -102,28 +125,32 @@ def _of_page(page: Page, wanted: set[str], folder: Path) -> Iterator[Prospect]:
     for claim in page.claims:
         for role, made in claim.assertions if claim.id in wanted else ():
             judged = [
-                (c, estimate(c, page.study(c.study), outcomes, variants))
+                (c, found, power.chance_of(c, found))
                 for c in made.criteria
+                if not faults.is_exact(c)
+                for found in [estimate(c, page.study(c.study), outcomes, variants)]
             ]
-            known = [
-                (criterion, found, chance)
-                for criterion, found in judged
-                if (chance := power.chance_of(criterion, found))
-            ]
-            needed = power.seeds_to_decide_all([chance for *_, chance in known])
+            chances = [chance for *_, chance in judged if chance]
+            together = power.chance_of_all(chances)
             yield Prospect(
                 page.name,
                 claim.id,
                 role,
                 registered["profile"],
-                tuple(_condition(*condition) for condition in known),
-                needed if known else None,
+                tuple(_condition(c, found, of) for c, found, of in judged if of),
+                tuple(c.name for c, _, chance in judged if not chance),
+                {seeds: together(seeds) for seeds in SEEDS},
+                power.seeds_to_decide_all(chances) if chances else None,
             )
 
 
 def _condition(criterion: Criterion, found: Estimate, chance: Chance) -> Condition:
     spread = power.spread(criterion, found)
     is_rate = isinstance(criterion.effect, Rate | RateDifference)
+    low, high = (
+        edge if math.isfinite(edge) else None
+        for edge in (criterion.region.low, criterion.region.high)
+    )
     return Condition(
         criterion.name,
         criterion.scope,
@@ -131,7 +158,8 @@ def _condition(criterion: Criterion, found: Estimate, chance: Chance) -> Conditi
         found.n,
         found.value,
         spread,
+        (low, high),
         {seeds: chance(seeds) for seeds in SEEDS},
         power.seeds_to_decide_all([chance]),
-        None if is_rate else spread * power.visible(PROFILES["standard"].paired),
+        None if is_rate else spread * power.visible(PLANNED),
     )

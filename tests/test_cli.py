@@ -23,7 +23,10 @@ from dlclaims.plan import Cell
 from dlclaims.report.words import MINUS
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ("list", "show", "run", "report", "status", "doctor")
+COMMANDS = (
+    *("list", "show", "run", "power", "calibrate", "report", "status", "export"),
+    *("clean", "doctor"),
+)
 HEAVY = ("jax", "keras", "matplotlib", "pandas", "scipy", "seaborn", "tensorflow")
 
 TITLE = "Does a batch that is four times as large have a quarter of the noise?"
@@ -93,14 +96,19 @@ def call(
         (["run", "--seeds", "5-2"], 2, "--seeds 0-15"),
         (["run", "--seeds", "x"], 2, "--seeds 0-15"),
         (["run", "--seeds", "0"], 2, "--seeds 0-15"),
-        (["run", "--jobs", "0"], 2, "x>=1"),
-        (["run", "--jobs", "two"], 2, "not a valid integer"),
+        (["run", "--jobs", "0"], 2, "expected a number of workers from 1 up\n"),
+        (["run", "--jobs", "two"], 2, "received --jobs two\n"),
+        (["calibrate", "--simulated", "99"], 2, "a number of claims from 100 up"),
         (["run", "--profile", "fast"], 2, "'quick'"),
         (["run", "--device", "tpu"], 2, "'gpu'"),
         (["run", "--frsh"], 2, "--fresh"),
         (["run", "batch-noise", "--pages", "/no/such/folder"], 2, "that exists"),
         (["run", "batch-noise", "--out", "/dev/null/results"], 3, "/dev/null"),
+        (["power", "batch-noize"], 2, "did you mean batch-noise?"),
+        (["power", "do-keep-vs-rate"], 2, "planned and not built yet"),
+        (["power", "batch-noise"], 2, "dlclaims run batch-noise --profile quick"),
         (["show"], 2, "dlclaims show --help"),
+        (["power"], 2, "dlclaims power --help"),
         (["lst"], 2, "list"),
         (["--colour"], 2, "dlclaims --help"),
     ],

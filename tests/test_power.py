@@ -11,6 +11,7 @@ import pytest
 from dlclaims import cli, planning
 from dlclaims.claims import Region
 from dlclaims.errors import UsageError
+from dlclaims.plan import PROFILES
 from dlclaims.shelf import Shelf
 from dlclaims.statistics import answers, power
 
@@ -59,6 +60,10 @@ def test_an_assertion_needs_what_all_its_conditions_need(made) -> None:
     assert (document.role, corrected.role) == ("document", "corrected")
     assert [condition.n for condition in document.conditions] == [16, 16]
     assert document.needed == max(c.needed for c in document.conditions)
+    assert [c.region for c in document.conditions] == [(None, 0.05)] * 2
+    for seeds, chance in document.chances.items():
+        misses = sum(1 - condition.chances[seeds] for condition in document.conditions)
+        assert chance == max(1 - misses, 0)
     for condition in corrected.conditions:
         assert condition.visible == condition.spread * power.visible(16)
         assert list(condition.chances) == [8, 16, 30, 64]
@@ -69,6 +74,21 @@ def test_exact_conditions_need_no_seeds(made) -> None:
     shelf, _, out = made
     (exact,) = planning.prospects(shelf, ["own-exact"], out)
     assert (exact.conditions, exact.needed) == ((), None)
+
+
+def test_conditions_whose_spread_is_not_known_are_named(
+    made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf, folder, _ = made
+    fabrication.run(shelf.pages["drawn-numbers"], tmp_path, PROFILES["smoke"])
+    document, _ = planning.prospects(shelf, ["vg-relu-not-immune"], tmp_path)
+    assert document.unknown == ("slope-relu", "slope-sigmoid")
+    assert (document.conditions, document.needed) == ((), None)
+    where = ["--pages", str(folder), "--out", str(tmp_path)]
+    assert cli.call(["power", "vg-relu-not-immune", *where]) == 0
+    told = capsys.readouterr().out
+    assert "vg-relu-not-immune, document: nothing to plan from" in told
+    assert "not known under the smoke profile: slope-relu, slope-sigmoid" in told
 
 
 def test_a_page_without_results_is_told_how_to_get_some(made, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import click
 
 from dlclaims import __version__, results
 from dlclaims.cli import overview, terminal
-from dlclaims.errors import DlclaimsError
+from dlclaims.errors import DlclaimsError, UsageError
 from dlclaims.plan import PROFILES, parse_seeds
 from dlclaims.report import words
 from dlclaims.shelf import Shelf, shelve
@@ -105,10 +105,30 @@ def _json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+class _Count(click.IntRange):
+    """A whole number with a least one; its error says what is counted."""
+
+    def __init__(self, what: str, least: int) -> None:
+        super().__init__(min=least)
+        self.expected = f"{what} from {least} up"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            option = param.opts[0] if param else self.name
+            command = ctx.command_path if ctx else "dlclaims"
+            raise UsageError(
+                self.expected, f"{option} {value}", f"{command} --help"
+            ) from error
+
+
 def _jobs_option(command: Command) -> Command:
     return click.option(
         "--jobs",
-        type=click.IntRange(min=1),
+        type=_Count("a number of workers", least=1),
         help="Workers. Default: one a core, on GPUs one a card.",
     )(command)
 
@@ -369,7 +389,7 @@ def power(
 )
 @click.option(
     "--simulated",
-    type=click.IntRange(min=100),
+    type=_Count("a number of claims", least=100),
     default=10_000,
     show_default=True,
     help="Claims for each kind of noise.",

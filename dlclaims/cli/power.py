@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dlclaims.cli import terminal
-from dlclaims.planning import SEEDS, Prospect
+from dlclaims.planning import PLANNED, SEEDS, Prospect
 from dlclaims.report import words
 
 SCHEMA = 1
@@ -15,8 +15,8 @@ SCHEMA = 1
 EXPLANATION = (
     "Chances that a condition is decided, if the effect is what was seen: optimistic,"
     " because an effect that was seen large may be smaller. Sees: the distance from an"
-    " edge that 16 seeds decide with a chance of 80 %, whatever the effect; compare it"
-    " with the smallest effect that matters."
+    f" edge that {PLANNED} seeds decide with a chance of 80 %, whatever the effect;"
+    " compare it with the smallest effect that matters."
 )
 
 
@@ -32,36 +32,54 @@ def text(found: Mapping[str, Any]) -> str:
 
 
 def _assertion(made: Mapping[str, Any]) -> Iterator[str]:
-    head = f"{made['claim']}, {made['role']}"
-    conditions = made["conditions"]
+    conditions, unknown = made["conditions"], made["unknown"]
+    heading = terminal.heading(f"{made['claim']}, {made['role']}")
+    yield f"{heading}: {_needed(made)}"
+    if unknown:
+        where = f"not known under the {made['profile']} profile"
+        yield terminal.wrap(f"{where}: {', '.join(unknown)}", "  ")
     if not conditions:
-        yield f"{terminal.heading(head)}: exact, no seeds needed"
         return
-    yield f"{terminal.heading(head)}: {_needed(made['needed'])}"
-    yield terminal.columns([_TITLES, *map(_row, conditions)], indent="  ")
+    together = ("", "", "", *_percent(made["chances"]), _seeds(made["needed"]), "")
+    titles, *rows, last = terminal.columns(
+        [_TITLES, *map(_row, conditions), together], indent="    "
+    ).splitlines()
+    yield titles
+    for condition, row in zip(conditions, rows, strict=True):
+        region = f"{words.region(*condition['region'])}, {condition['unit']}"
+        yield terminal.wrap(f"{condition['name']}: {region}", "  ")
+        yield row
+    if len(conditions) > 1:
+        yield "  all together, at least"
+        yield last
 
 
-_TITLES = ("condition", "n", "s.d.", *map(str, SEEDS), "seeds", "sees")
+_TITLES = ("n", "effect", "s.d.", *map(str, SEEDS), "seeds", "sees")
 
 
 def _row(condition: Mapping[str, Any]) -> tuple[str, ...]:
-    needed = condition["needed"]
-    name = condition["name"]
     return (
-        name if len(name) <= LONGEST else f"{name[:11]}\u2026{name[12 - LONGEST :]}",
         f"{condition['n']}",
+        words.number(condition["value"]),
         words.number(condition["spread"]),
-        *(f"{chance:.0%}" for chance in condition["chances"].values()),
-        words.DASH if needed is None else f"{needed:,}",
+        *_percent(condition["chances"]),
+        _seeds(condition["needed"]),
         words.number(condition["visible"]),
     )
 
 
-#: Characters of a condition's name, so that a row fits 80 columns.
-LONGEST = 24
+def _percent(chances: Mapping[int, float]) -> Iterator[str]:
+    return (f"{100 * chance:.0f} %" for chance in chances.values())
 
 
-def _needed(seeds: int | None) -> str:
-    if seeds is None:
+def _seeds(needed: int | None) -> str:
+    return words.DASH if needed is None else f"{needed:,}"
+
+
+def _needed(made: Mapping[str, Any]) -> str:
+    known = "all conditions that are known" if made["unknown"] else "all conditions"
+    if not made["conditions"]:
+        return "nothing to plan from" if made["unknown"] else "exact, no seeds needed"
+    if made["needed"] is None:
         return "more than 10,000 seeds, an effect lies on an edge"
-    return f"{words.count(seeds, 'seed')} decide all conditions"
+    return f"{words.count(made['needed'], 'seed')} decide {known}"

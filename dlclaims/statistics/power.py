@@ -43,11 +43,16 @@ def seeds_to_decide(
 
 
 def seeds_to_decide_all(chances: Sequence[Chance]) -> int | None:
-    """Return the seeds at which several effects are all decided, by the same chance.
+    """Return the seeds at which several effects are all decided, by the same chance."""
+    return _fewest(chance_of_all(chances))
+
+
+def chance_of_all(chances: Sequence[Chance]) -> Chance:
+    """Return how likely several effects are all decided, by seeds, at least.
 
     Their misses are added (Bonferroni's bound): effects of one study share seeds.
     """
-    return _fewest(lambda seeds: 1 - sum(1 - chance(seeds) for chance in chances))
+    return lambda seeds: max(1 - sum(1 - chance(seeds) for chance in chances), 0.0)
 
 
 def chance_of(
@@ -92,20 +97,13 @@ def visible(seeds: int, alpha: float = ALPHA) -> float:
     return float(optimize.brentq(excess, 0.0, 30.0))
 
 
-def seeds_to_decide_rate(
-    rate: float, region: Region, alpha: float = ALPHA
-) -> int | None:
-    """Return the same for a success rate, as if the observed one were the true one."""
-    return _fewest(lambda seeds: rate_chance(rate, region, seeds, alpha))
-
-
 def chance(
     mean: float, spread: float, region: Region, seeds: int, alpha: float = ALPHA
 ) -> float:
     """Return how likely the t interval lies on the side of the edges where `mean` does.
 
     By the noncentral t distribution (Johnson & Welch 1940, Biometrika 31, 362-389); of
-    two edges both must be cleared, whose misses are added (Bonferroni's bound). None
+    two edges both must be cleared, whose misses are added (Bonferroni's bound). Zero
     where no sign-flip test of so many seeds reaches the error rate.
     """
     if 2.0**-seeds > alpha:
