@@ -6,7 +6,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 .NOTPARALLEL:
-.PHONY: all test report calibrate bench lock clean help
+.PHONY: all test test-faults report calibrate bench lock clean help
 
 all: .venv/runtime ## run every page, write results/ with the report
 	$(BIN)/dlclaims run
@@ -27,6 +27,9 @@ calibrate: .venv/development ## how often verdicts err: simulations, A/A, replic
 bench: .venv/development ## time the engine beside its peers, write benchmarks/results/
 	$(BIN)/python -m benchmarks
 
+test-faults: .venv/development ## kill, fill, damage: minutes, writes results/faults.csv
+	$(BIN)/python -m pytest --quiet -m faults --faults results/faults.csv
+
 lock: | $(BIN)/python ## resolve pyproject.toml (delete a lock first to upgrade it)
 	@$(PIP); $(BIN)/pip-compile --version >/dev/null 2>&1 || $$pip install pip-tools
 	$(COMPILE) --build-deps-for editable \
@@ -40,7 +43,7 @@ clean: ## remove caches and build products; results and .venv stay
 	find dlclaims experiments tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 # A stamp is younger than what was installed. The development lock contains the other.
 .venv/runtime: requirements.lock pyproject.toml | $(BIN)/python
