@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import fabrication
@@ -14,6 +15,7 @@ from dlclaims.errors import UsageError
 from dlclaims.plan import PROFILES
 from dlclaims.shelf import Shelf
 from dlclaims.statistics import answers, power
+from dlclaims.statistics.effects import Estimate
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,15 @@ def test_no_distance_is_visible_to_five_seeds() -> None:
     assert power.chance(1e6, 1.0, Region.above(0.0), 5) == 0
     assert power.visible(6) < math.inf
     assert power.visible(6, alpha=0.01) == math.inf  # 2^-6 is larger
+    assert power.visible(16, alpha=0.01) > power.visible(16)
+
+
+def test_one_seed_has_no_spread(made) -> None:
+    page = made[0].pages["drawn-numbers"]
+    (gain,) = page.claims[1].document.criteria
+    seen = Estimate("undecided", value=0.3, values=(0.3, 0.4))
+    assert power.chance_of(gain, seen) is not None
+    assert power.chance_of(gain, replace(seen, values=(0.3,))) is None
 
 
 def test_more_conditions_need_more_seeds() -> None:

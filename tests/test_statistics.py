@@ -658,12 +658,20 @@ def test_a_region_narrower_than_the_standard_error_fails_at_most_twice_as_often(
 @given(
     values=st.lists(st.floats(-1, 3), min_size=8, max_size=18),
     edge=st.sampled_from([0.0, 0.5]),
+    steps=st.sampled_from([10, 30, intervals.GRID]),  # coarse: much is rounded
 )
-def test_sums_on_a_grid_give_no_smaller_p(values, edge):
+def test_sums_on_a_grid_give_no_smaller_p(values, edge, steps):
     above = intervals._above(values, edge)
     exact = intervals._sign_flip(above)
-    on_grid = intervals._sign_flip_on_grid(above)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "GRID", steps)
+        on_grid = intervals._sign_flip_on_grid(above)
     assert on_grid >= exact - 1e-12
+
+
+def test_a_sum_on_a_grid_may_be_half_a_step_a_seed_too_small(monkeypatch):
+    monkeypatch.setattr(intervals, "GRID", 25)  # 2.5 steps a seed, rounded to 2
+    assert intervals._sign_flip_on_grid(np.ones(10)) == 2.0**-10
 
 
 @pytest.mark.parametrize("seed", range(5))
