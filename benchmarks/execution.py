@@ -1,0 +1,97 @@
+"""``python -m benchmarks.execution``: what running costs beside measuring.
+
+Prints the overhead of a cell, on this machine and behind Dask, and how much faster two
+workers are than one on a plan of equal cells.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from dlclaims import execution
+from dlclaims.plan import Cell
+from dlclaims.store import Store
+
+EMPTY, EQUAL, WORK = 1000, 60, 0.25
+
+PAGE = '''
+"""Cells that take as long as they are told."""
+
+import time
+
+from dlclaims.pages import Card, Page, Study, grid, tidy
+
+
+def measure(variant, seeds):
+    until = time.process_time() + variant["work"]
+    while time.process_time() < until:
+        pass
+    return tidy({"seed": seeds}, value=0.0)
+
+
+GRID = grid(work=(0.0, WORK), number=tuple(range(EMPTY)))
+PAGE = Page(
+    studies=(Study("study", "A study", measure, standard=GRID, smoke=GRID),),
+    claims=(),
+    figures=(),
+    card=Card("Why?", ("So.",), "Not always.", ()),
+)
+'''.replace("WORK", repr(WORK)).replace("EMPTY", repr(EMPTY))
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "timed.py").write_text(PAGE)
+        yield Path(name)
+
+
+def cells(number: int, work: float) -> tuple[Cell, ...]:
+    return tuple(
+        Cell("timed", "study", "evaluation", (("work", work), ("number", n)), (), (0,))
+        for n in range(number)
+    )
+
+
+def seconds(asked: Sequence[Cell], jobs: int, executor: str) -> float:
+    """Return the seconds from the first finished cell to the last.
+
+    Workers start once, however many cells there are: their start is not counted.
+    """
+    times: list[float] = []
+
+    def note(kind: str, *_: object) -> None:
+        if kind == "finished":
+            times.append(time.perf_counter())
+
+    with folder() as pages, tempfile.TemporaryDirectory() as root:
+        done = execution.run(
+            asked,
+            Store(Path(root)),
+            folders=[pages],
+            jobs=jobs,
+            executor=executor,
+            on_event=note,
+        )
+    assert len(done.records) == len(asked)
+    return times[-1] - times[0]
+
+
+@click.command()
+def main() -> None:
+    """Time the scheduling of cells."""
+    for executor in execution.EXECUTORS:
+        each = 1000 * seconds(cells(EMPTY, 0.0), 2, executor) / (EMPTY - 1)
+        print(f"{executor:6} {each:6.2f} ms a cell, over {EMPTY:,} empty ones")
+    one, two = (seconds(cells(EQUAL, WORK), jobs, "local") for jobs in (1, 2))
+    print(f"two workers are {one / two:.2f} times one, on {EQUAL} cells of {WORK:g} s")
+
+
+if __name__ == "__main__":
+    main()
