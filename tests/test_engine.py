@@ -174,6 +174,7 @@ def test_other_seeds_rates_and_initializers_compile_nothing():
             getattr(program, "traces", 1) for program, _ in cache._programs.values()
         ]
 
+    cache._programs.clear()
     run()
     before = traces()
     run(seeds=Seeds("tests/other", (1, 2, 13, 21)), rates=(0.5, 0.25, 0.125))
@@ -611,3 +612,15 @@ def test_tensorflow_and_jax_agree(tmp_path):
     )
     with np.load(file) as found:
         assert distance(agreement(), found.values()) < EXACT
+
+
+def test_the_programs_that_were_used_last_are_kept(monkeypatch):
+    monkeypatch.setattr(cache, "_programs", {})
+    monkeypatch.setattr(cache, "MOST", 2)
+    made = []
+
+    def once(key):
+        return cache.once(key, [], lambda: made.append(key) or key)
+
+    assert [once(key) for key in "abacab"] == [*"abacab"]
+    assert made == ["a", "b", "c", "b"]  # b was the one used longest ago

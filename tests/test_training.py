@@ -173,6 +173,7 @@ def scaled(gain):
 
 @pytest.mark.parametrize("name", CASES)
 def test_other_hyperparameters_compile_nothing_and_train_as_keras_does(name):
+    cache._programs.clear()
     before = None
     for value in (0.05, 0.1):
         build, make = CASES[name](value)

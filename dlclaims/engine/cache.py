@@ -6,12 +6,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-_programs: dict[Any, tuple[Any, list[Any]]] = {}
+#: Programs that are kept: each holds some 10 MB, and a plan's cells come by program.
+MOST = 32
+
+_programs: dict[Any, tuple[Any, list[Any]]] = {}  # the one used last stands last
 _lock = threading.RLock()
 
 
 def once(key: Any, kept: list[Any], make: Callable[[], Any]) -> Any:
-    """Return what `make` returned when the key was new.
+    """Return what `make` returned when the key was new, or was forgotten since.
+
+    The `MOST` programs that were used last are kept.
 
     Parameters
     ----------
@@ -20,6 +25,8 @@ def once(key: Any, kept: list[Any], make: Callable[[], Any]) -> Any:
         other object can get their id.
     """
     with _lock:
-        if key not in _programs:
-            _programs[key] = make(), kept
-        return _programs[key][0]
+        found = _programs.pop(key, None) or (make(), kept)
+        _programs[key] = found
+        while len(_programs) > MOST:
+            del _programs[next(iter(_programs))]
+        return found[0]
