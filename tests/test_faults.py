@@ -305,7 +305,6 @@ def test_networks_that_diverge_are_outcomes(tally) -> None:
     assert set(table["status"]) == {"diverged"}
 
 
-@pytest.mark.xfail(reason="a worker keeps every program: 2.8 GB for 300 networks")
 def test_three_hundred_cells_need_little_memory(
     tmp_path, tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
