@@ -82,7 +82,7 @@ def normalized_geometric_mean(predictions: Array, probabilities: Array) -> Array
     -------
     Array, shape (examples, classes)
     """
-    logs = np.tensordot(probabilities, np.log(predictions), axes=1)
+    logs: Array = np.tensordot(probabilities, np.log(predictions), axes=1)
     means = np.exp(logs - logs.max(axis=-1, keepdims=True))
     return means / means.sum(axis=-1, keepdims=True)
 
@@ -104,9 +104,9 @@ def adaptive_ridge(x: Array, y: Array, rate: float) -> Array:
     Array, shape (features,)
     """
     gram = x.T @ x
-    return np.linalg.solve(
-        gram + relative_variance(rate) * np.diag(np.diag(gram)), x.T @ y
-    )
+    penalty = relative_variance(rate) * np.diag(np.diag(gram))
+    weights: Array = np.linalg.solve(gram + penalty, x.T @ y)
+    return weights
 
 
 def expected_squared_loss(w: Array, x: Array, y: Array, rate: float) -> float:

@@ -1,0 +1,307 @@
+"""Dropout as an ensemble: of its own sub-networks, and against independent networks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlclaims import data, engine, figures
+from dlclaims.claims import (
+    Assertion,
+    Claim,
+    Criterion,
+    Difference,
+    LogRatio,
+    Mean,
+    Region,
+    Value,
+)
+from dlclaims.pages import Figure, Study, Variant, grid
+
+from . import averages, evaluation, training
+from .evaluation import log_softmax
+from .training import DATA, TITLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from dlclaims.seeds import Seeds
+
+EXAMPLES = 500
+RATE = 0.5
+MEMBERS = 5
+MASKS = 100  # sub-networks that are averaged
+TESTS = 1000  # test examples on which they are, or all where there are fewer
+
+#: A network alone, one with dropout, and independent ones that share its steps.
+ARMS = ("single", "dropout", "independent")
+WORDS = {
+    "single": "one network",
+    "independent": f"{MEMBERS} networks, 1/{MEMBERS} of the steps each",
+}
+SHORT = {"single": "one", "dropout": "dropout", "independent": "five"}
+
+
+def net(dataset: str, arm: str) -> dict[str, Any]:
+    return {"data": dataset, "arm": arm}
+
+
+def members(
+    variant: Variant, seeds: Seeds
+) -> tuple[list[engine.Runs], engine.Examples]:
+    """Train the networks of an arm; each of several has its own weights and order."""
+    dataset, arm = data.load(variant["data"]), variant["arm"]
+    examples = training.examples(dataset, seeds, EXAMPLES)
+    rate = RATE if arm == "dropout" else 0.0
+    number = MEMBERS if arm == "independent" else 1
+    own = [renamed(seeds, member) if number > 1 else seeds for member in range(number)]
+    steps = variant.steps(training.STEPS) // number
+    shape = training.Net(dataset.features, dataset.classes, rate)
+    return [training.train(shape, examples, s, variant, steps) for s in own], examples
+
+
+def renamed(seeds: Seeds, member: int) -> Seeds:
+    """The seeds with streams of a member's own for weights and batches."""
+    known = dict(seeds.renamed)
+    own = {
+        name: f"{known.get(name, name)}-member-{member}" for name in ("init", "order")
+    }
+    return replace(seeds, renamed=tuple({**known, **own}.items()))
+
+
+def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
+    """Loss and accuracy of the mean prediction, and how its members differ."""
+    import pandas as pd
+
+    dataset = data.load(variant["data"])
+    trained, examples = members(variant, seeds)
+    places = {seed: row for row, seed in enumerate(seeds)}
+    few = evaluation.spread(examples.test, TESTS)
+    rows = []
+    for row, (seed, _) in enumerate(trained[0].replicas):
+        nets = [evaluation.network(runs, row) for runs in trained]
+        splits = {
+            "validation": examples.validation[places[seed]],
+            "test": examples.test[places[seed]],
+        }
+        found = {
+            f"{name}_{what}": value
+            for name, split in splits.items()
+            for what, value in predict(nets, dataset.x[split], dataset.y[split]).items()
+        }
+        parts = nets
+        if variant["arm"] == "dropout":
+            rng = seeds.generator(seed, "noise/masks")
+            parts = [masked(nets[0], rng) for _ in range(MASKS)]
+        x, y = (part[few[places[seed]]] for part in (dataset.x, dataset.y))
+        averaged, intact = predict(parts, x, y), predict(nets, x, y)
+        rows.append(
+            found
+            | {
+                "averaged_minus_scaled": averaged["accuracy"] - intact["accuracy"],
+                "diversity": diversity(parts, x, y),
+            }
+        )
+    table = trained[0].table()[["seed", "learning_rate", "status"]]
+    for runs in trained[1:]:
+        is_lost = runs.table()["status"] == "diverged"
+        table["status"] = table["status"].mask(is_lost, "diverged")
+    table = pd.concat([table, pd.DataFrame(rows)], axis=1)
+    return table.assign(
+        validation_score=-table["validation_loss"],
+        **training.costs(trained[0], len(trained)),
+    )
+
+
+def masked(network: list[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    """Return a sub-network: rows of outgoing weights are dropped or scaled up."""
+    found = list(network)
+    for layer in (2, 4):
+        kept = rng.random(len(network[layer])) >= RATE
+        found[layer] = network[layer] * (kept / (1 - RATE))[:, None].astype("float32")
+    return found
+
+
+def log_mean(predictions: np.ndarray) -> np.ndarray:
+    """Return the log of the mean probability, for log-probabilities (members, ...)."""
+    top = predictions.max(axis=0)
+    return top + np.log(np.mean(np.exp(predictions - top), axis=0))
+
+
+def predict(
+    nets: list[list[np.ndarray]], x: np.ndarray, y: np.ndarray
+) -> dict[str, float]:
+    """Return loss and accuracy of the mean of the networks' probabilities."""
+    each = np.stack([log_softmax(evaluation.outputs(network, x)) for network in nets])
+    mean = log_mean(each)
+    return {
+        "loss": -float(mean[np.arange(len(y)), y].mean()),
+        "accuracy": float(np.mean(mean.argmax(axis=1) == y)),
+    }
+
+
+def diversity(nets: list[list[np.ndarray]], x: np.ndarray, y: np.ndarray) -> float:
+    """Return how often two networks decide differently, by how often one is wrong.
+
+    A network alone has none; errors are at least one.
+    """
+    if len(nets) == 1:
+        return 0.0
+    each = np.stack([evaluation.outputs(network, x) for network in nets])
+    decisions = each.argmax(axis=2)
+    error = max(float(np.mean(decisions != y)), 1 / decisions.size)
+    return evaluation.disagreement(decisions, each.shape[2]) / error
+
+
+def draw(table: pd.DataFrame, ax: Axes) -> None:
+    """Test loss of every seed by arm, one panel a data set."""
+    table = table.assign(
+        data=table["data"].map(TITLES), trained=table["arm"].map(SHORT)
+    )
+    for title, panel in figures.panels(ax, list(TITLES.values())).items():
+        chosen = table[table["data"] == title]
+        figures.dots(chosen, panel, x="trained", y="test_loss", hue="trained")
+        panel.set_xlabel("")
+        panel.set_ylabel("test loss, nats")
+
+
+STUDY = Study(
+    name="ensemble",
+    title="Dropout against independent networks at equal training",
+    measure=measure,
+    standard=grid(data=DATA, arm=ARMS),
+    quick=grid(data=("digits",), arm=ARMS),
+    smoke=grid(data=("digits",), arm=("dropout", "independent")),
+    tuning=training.TUNING,
+    diverged=training.DIVERGED | {"averaged_minus_scaled": 0.0, "diversity": 0.0},
+    data=DATA,
+    equal=("multiply_accumulates", "steps", "examples_seen"),
+    sensitivity=("longer",),
+)
+
+LOSSES = Figure(
+    name="loss-by-ensemble",
+    study=STUDY.name,
+    title="Test loss of one network, of dropout and of independent networks",
+    draw=draw,
+    reading=(
+        "Each dot is one seed's test loss after the same number of gradient steps in"
+        " all; five independent networks share them, and their probabilities are"
+        " averaged. Lower is better."
+    ),
+)
+
+FIVE = "five per cent of the loss"
+
+
+def deep(dataset: str) -> Criterion:
+    return Criterion(
+        f"deep-{dataset}",
+        STUDY.name,
+        Mean(Value("averaged_minus_scaled"), net(dataset, "dropout")),
+        Region.around(0, 0.005),
+        "test accuracy of 100 averaged sub-networks minus that of the network",
+        f"{TITLES[dataset]}, two hidden layers, dropout {RATE}",
+        "half a point, in either direction",
+        "a network without masks that is something else than its sub-networks' mean",
+    )
+
+
+def against(dataset: str, other: str, region: Region, rival: str) -> Criterion:
+    return Criterion(
+        f"against-{other}-{dataset}",
+        STUDY.name,
+        LogRatio(Value("test_loss"), net(dataset, "dropout"), over=net(dataset, other)),
+        region,
+        "log ratio of test losses",
+        f"{TITLES[dataset]}, {EXAMPLES} examples, dropout {RATE} against"
+        f" {WORDS[other]}",
+        FIVE,
+        rival,
+    )
+
+
+def alike(dataset: str) -> Criterion:
+    return Criterion(
+        f"diversity-{dataset}",
+        STUDY.name,
+        Difference(
+            Value("diversity"),
+            net(dataset, "dropout"),
+            minus=net(dataset, "independent"),
+        ),
+        Region.below(-0.05),
+        "disagreement of two members, as a fraction of a member's error",
+        f"{TITLES[dataset]}, 100 sub-networks against {WORDS['independent']}",
+        "one error in twenty on which two members differ",
+        "sub-networks with shared weights that are as different as independent ones",
+    )
+
+
+WEIGHT_SCALING_ENSEMBLE = Claim(
+    "do-weight-scaling-ensemble",
+    kinds=("exact", "difference"),
+    document=Assertion(
+        "The trained network can be seen as an ensemble of its sub-networks.",
+        tuple(deep(dataset) for dataset in DATA),
+        expected="supported",
+    ),
+    corrected=Assertion(
+        "The network without masks is exactly the normalised geometric mean over all"
+        " masks for one softmax layer, and the arithmetic mean for linear layers; deep"
+        " networks decide as the mean of their sub-networks within half a point.",
+        (
+            *averages.GEOMETRIC,
+            *averages.ARITHMETIC,
+            *(deep(dataset) for dataset in DATA),
+        ),
+        expected="supported",
+    ),
+    theory=(
+        r"\frac{\prod_m p(k \mid m)^{P(m)}}{\sum_j \prod_m p(j \mid m)^{P(m)}}"
+        r"= \operatorname{softmax}_k(Wx + b)"
+    ),
+    references=("baldi2013", "wardefarley2014", "srivastava2014"),
+)
+
+BETTER = math.log(1.05)
+
+VS_TRUE_ENSEMBLE = Claim(
+    "do-vs-true-ensemble",
+    kinds=("difference",),
+    document=Assertion(
+        "The ensemble that dropout forms often predicts better.",
+        tuple(
+            against(dataset, other, Region.below(-BETTER), rival)
+            for dataset in DATA
+            for other, rival in (
+                ("single", "a single network that is as good"),
+                ("independent", "any ensemble of the same cost is as good"),
+            )
+        ),
+        expected="conditional",
+    ),
+    corrected=Assertion(
+        "Dropout is a weaker ensemble than independent networks that share its training"
+        " steps, because its members share weights and differ less.",
+        tuple(
+            criterion
+            for dataset in DATA
+            for criterion in (
+                against(
+                    dataset,
+                    "independent",
+                    Region.above(BETTER),
+                    "sub-networks that are worth as much as independent ones",
+                ),
+                alike(dataset),
+            )
+        ),
+        expected="supported",
+    ),
+    references=("lakshminarayanan2017", "fort2019"),
+)
