@@ -105,8 +105,7 @@ def adaptive_ridge(x: Array, y: Array, rate: float) -> Array:
     """
     gram = x.T @ x
     penalty = relative_variance(rate) * np.diag(np.diag(gram))
-    weights: Array = np.linalg.solve(gram + penalty, x.T @ y)
-    return weights
+    return np.asarray(np.linalg.solve(gram + penalty, x.T @ y), np.float64)
 
 
 def expected_squared_loss(w: Array, x: Array, y: Array, rate: float) -> float:
