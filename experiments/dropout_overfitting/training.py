@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dlclaims.seeds import Seeds
 
 WIDTH = 128
-STEPS = 1000
+STEPS = 800
 BATCH = 32
 VALIDATION = 400
 DATA = ("digits", "mnist1d")
@@ -164,7 +164,7 @@ def scored(
     return rows[
         ["seed", "learning_rate", "status", "test_loss", "test_accuracy"]
     ].assign(
-        train_loss=rows["loss"],
+        training_loss=rows["loss"],
         gap=rows["test_loss"] - rows["loss"],
         test_error=(wrong + 0.5) / (tests + 1),
         validation_score=-rows["validation_loss"] if judged == "loss" else by_accuracy,
@@ -189,7 +189,7 @@ DIVERGED = {
     "test_accuracy": CHANCE,
     "test_error": 1 - CHANCE,
     "test_loss": GUESSING,
-    "train_loss": GUESSING,
+    "training_loss": GUESSING,
     "gap": GUESSING,
     "validation_score": -GUESSING,
 }

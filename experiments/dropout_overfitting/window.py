@@ -17,7 +17,7 @@ from dlclaims.claims import (
 )
 from dlclaims.pages import Figure
 
-from .overfitting import FEW, MANY, NATS, RATE, SMALLEST, SOME, STUDY, net
+from .overfitting import FEW, MANY, NATS, SMALLEST, SOME, STUDY, net
 from .training import DATA, TITLES
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 def draw(table: pd.DataFrame, ax: Axes) -> None:
     """Test error of every seed by training examples, one panel a data set."""
-    rate = table["rate"].map({0.0: "no dropout", RATE: f"dropout {RATE}"})
-    table = table.assign(data=table["data"].map(TITLES), network=rate)
+    words = {"none": "no dropout", "best": "dropout 0.25 or 0.5"}
+    named = table["dropout"].map(words)
+    table = table.assign(data=table["data"].map(TITLES), network=named)
+    table = table[named.notna()]
     for title, panel in figures.panels(ax, list(TITLES.values())).items():
         chosen = table[table["data"] == title]
         figures.dots(chosen, panel, x="examples", y="test_error", hue="network")
@@ -60,12 +62,12 @@ def benefit(dataset: str, examples: int, region: Region, rival: str) -> Criterio
         STUDY.name,
         LogRatio(
             Value("test_error"),
-            net(dataset, examples, RATE, "error"),
-            over=net(dataset, examples, 0.0, "error"),
+            net(dataset, examples, "best", "error"),
+            over=net(dataset, examples, "none", "error"),
         ),
         region,
         "log ratio of test errors",
-        f"{TITLES[dataset]}, {examples} examples, dropout {RATE} against none",
+        f"{TITLES[dataset]}, {examples} examples, dropout 0.25 or 0.5 against none",
         TENTH,
         rival,
     )
@@ -76,13 +78,13 @@ def underfits(dataset: str) -> Criterion:
         f"underfits-{dataset}",
         STUDY.name,
         Difference(
-            Value("train_loss"),
-            net(dataset, SOME, 0.75, "loss"),
-            minus=net(dataset, SOME, RATE, "loss"),
+            Value("training_loss"),
+            net(dataset, SOME, "0.75", "loss"),
+            minus=net(dataset, SOME, "0.5", "loss"),
         ),
         Region.above(0.05),
         f"{NATS}, training loss in evaluation mode",
-        f"{TITLES[dataset]}, {SOME} examples, dropout 0.75 against {RATE}",
+        f"{TITLES[dataset]}, {SOME} examples, dropout 0.75 against 0.5",
         SMALLEST,
         "more dropping as more of the same remedy",
     )
