@@ -74,7 +74,7 @@ PAGE = Page(
         ensemble.VS_TRUE_ENSEMBLE,
     ),
     figures=(
-        window.BY_SIZE,
+        window.BENEFIT,
         overfitting.GAPS,
         ridge.AGREEMENT,
         robustness.ABLATION,

@@ -167,6 +167,7 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
     for title, panel in figures.panels(ax, list(TITLES.values())).items():
         chosen = both[both["data"] == title]
         figures.dots(chosen, panel, x="rate", y="loss", hue="part")
+        panel.set_yscale("log")
         panel.set_xlabel("rate of dropping (0: none)")
         panel.set_ylabel("loss in evaluation mode, nats")
 
@@ -174,12 +175,12 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
 GAPS = Figure(
     name="gap-by-rate",
     study=STUDY.name,
-    title="The gap between training and test loss by rate of dropping",
+    title="Training and test loss by rate of dropping, 500 examples",
     draw=draw,
     reading=(
-        "Each dot is one seed's loss, both measured without dropping anything. The gap"
-        " between the two colours is the overfitting; where both rise, the network"
-        " underfits."
+        "Each dot is one seed's loss, both measured without dropping anything. The two"
+        " colours apart are overfitting (the axis is logarithmic: equal distances are"
+        " equal ratios); together and high, they are underfitting."
     ),
     where={"setup": "plain", "judged": "loss"},
 )

@@ -137,24 +137,29 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     return tidy(
         {"seed": seeds, "feature": range(1, FEATURES + 1)},
         weight=weights,
-        closed_form=forms,
+        least_squares=squares,
+        ridge=plain,
+        adaptive_ridge=forms,
         **{name: values[:, None] for name, values in outcomes.items()},
     )
 
 
 def draw(table: pd.DataFrame, ax: Axes) -> None:
-    """Trained weights against closed ones, a dot a weight, one panel a rate."""
-    for name, panel in figures.panels(ax, [f"rate {rate}" for rate in RATES]).items():
-        chosen = table[table["rate"] == float(name.split()[1])]
-        figures.diagonal(
-            chosen.assign(features=chosen["design"] + " features"),
-            panel,
-            x="closed_form",
-            y="weight",
-            hue="features",
-        )
-        panel.set_xlabel("weight by the closed form (adaptive ridge)")
-        panel.set_ylabel("weight after training with dropout")
+    """Trained weights against those of three closed forms, a dot a weight."""
+    import pandas as pd
+
+    forms = {
+        "least_squares": "least squares",
+        "ridge": "plain ridge, best penalty",
+        "adaptive_ridge": "adaptive ridge: dropout's closed form",
+    }
+    long = pd.concat(
+        table.assign(closed=table[column], form=words)
+        for column, words in forms.items()
+    )
+    figures.diagonal(long, ax, x="closed", y="weight", hue="form")
+    ax.set_xlabel("weight by the closed form")
+    ax.set_ylabel("weight learnt with dropout")
 
 
 def criterion(
@@ -207,10 +212,11 @@ AGREEMENT = Figure(
     title="Weights learnt with dropout against those of the closed form",
     draw=draw,
     reading=(
-        "Each dot is one weight of one seed. On the dashed diagonal, training with"
-        " dropout and ridge regression with a penalty scaled by each feature's second"
-        " moment give the same weight; nothing is fitted."
+        "Each dot is one weight of one seed. On the dashed diagonal a closed form gives"
+        " the weight that was learnt. Only a ridge whose penalty is scaled by each"
+        " feature's second moment does so, and nothing in it is fitted."
     ),
+    where={"design": "unequal", "rate": 0.5},
 )
 
 
