@@ -1,9 +1,9 @@
 """Closed forms of recurrent networks: what gates keep, and how many weights they cost.
 
-An LSTM's cell state is c_t = f_t c_{t-1} + i_t c~_t. Where no gate reads the previous
-output, dc_t/dc_{t-k} is the product of k forget gates, unit by unit (Hochreiter &
-Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000). The forget gate f is the fraction
-that is kept.
+An LSTM's cell state is c_t = f_t c_{t-1} + i_t c~_t. Where neither gates nor candidate
+read the previous output, dc_t/dc_{t-k} is the product of k forget gates, unit by unit
+(Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000). The forget gate f is
+the fraction that is kept.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def half_life(kept: float) -> float:
 
 
 def log_gate_products(gates: Array) -> Array:
-    """Return log |dc_T/dc_{T-k}| for k = 0..T where no gate reads the previous output.
+    """Return log |dc_T/dc_{T-k}| for k = 0..T where nothing reads the previous output.
 
     Parameters
     ----------
