@@ -57,8 +57,9 @@ def test_maps_read_the_previous_output_before_the_input():
 def test_the_formulas_are_keras_and_no_reading_of_the_prose_is(case):
     found = equations.measure(case, SEEDS)
     assert found.formulas.max() < 1e-12
-    for reading in ("sigmoid", "gate", "order", "other_order"):
+    for reading in ("sigmoid", "gate", "order"):
         assert found[reading].min() > 0.1
+    assert (found.order_short == 0).all()
     assert (found.from_default_bias == 0).all()
 
 
@@ -67,7 +68,13 @@ def test_with_the_cell_state_held_the_output_moves_by_its_gate_alone(case):
     found = equations.measure(case, SEEDS)
     assert found.state_moved.max() < 1e-12
     assert found.output_moved.min() > 0.1
+    assert (found.moved_short == 0).all()
     assert found.output_unexplained.max() < 1e-12
+
+
+def test_what_is_too_small_to_be_seen_falls_short():
+    assert equations.short(0.02) == pytest.approx(0.08)
+    assert equations.short(0.1) == 0
 
 
 # Gates
