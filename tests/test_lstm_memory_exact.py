@@ -2,7 +2,13 @@
 
 import numpy as np
 import pytest
-from dlclaims.experiments.lstm_memory import equations, forget, gates, gradients
+from dlclaims.experiments.lstm_memory import (
+    equations,
+    forget,
+    formulas,
+    gates,
+    gradients,
+)
 
 from dlclaims.pages import Variant
 from dlclaims.seeds import Seeds
@@ -30,13 +36,13 @@ def tiny(monkeypatch):
 
 
 def test_one_step_by_hand():
-    own = equations.maps(np.zeros((1, 4)), np.zeros((1, 4)), np.zeros(4))
+    own = formulas.maps(np.zeros((1, 4)), np.zeros((1, 4)), np.zeros(4))
     half, one = np.full((1, 1), 0.5), np.ones((1, 1))
     # All gates are a half and the candidate is 0: half of the state is kept.
-    after = equations.update(own, one, one, one)
+    after = formulas.update(own, one, one, one)
     assert after == pytest.approx(half)
     read = {
-        reading: equations.output(reading, own, one, one, one, after)[0, 0]
+        reading: formulas.output(reading, own, one, one, one, after)[0, 0]
         for reading in ("formulas", "sigmoid", "gate", "order")
     }
     sigmoid = 1 / (1 + np.exp(-np.array([0.5, 1.0])))
@@ -48,7 +54,7 @@ def test_one_step_by_hand():
 
 def test_maps_read_the_previous_output_before_the_input():
     kernel, loop = np.arange(8.0).reshape(1, 8), 10 + np.arange(16.0).reshape(2, 8)
-    own = equations.maps(kernel, loop, 100 + np.arange(8.0))
+    own = formulas.maps(kernel, loop, 100 + np.arange(8.0))
     found = own("forget", np.array([[1.0, 0.0]]), np.array([[1.0]]))
     assert found == pytest.approx(np.array([[12 + 2 + 102, 13 + 3 + 103]]))
 

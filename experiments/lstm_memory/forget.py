@@ -20,7 +20,7 @@ from dlclaims.engine import backends, taps
 from dlclaims.pages import Figure, Study, Variant, grid, tidy
 from dlclaims.theory import recurrent
 
-from . import equations, gradients
+from . import formulas, gradients
 
 if TYPE_CHECKING:
     import keras
@@ -118,8 +118,8 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     )
     rows = []
     for row, (states, slopes) in enumerate(found):
-        own = equations.maps(*(weight[row] for weight in runs.weights))
-        gates = equations.sigmoid(own("forget", states[:-1], np.swapaxes(x[row], 0, 1)))
+        own = formulas.maps(*(weight[row] for weight in runs.weights))
+        gates = formulas.sigmoid(own("forget", states[:-1], np.swapaxes(x[row], 0, 1)))
         rows.append((slopes[::-1], recurrent.log_gate_products(gates)))
     lags = np.array(LAGS)
     slopes, products = (np.stack(part)[:, lags] for part in zip(*rows, strict=True))

@@ -13,7 +13,7 @@ from dlclaims.claims import Criterion, Deviation, Region, Value
 from dlclaims.pages import Study, Variant, grid, tidy
 from dlclaims.theory import recurrent
 
-from . import equations
+from . import equations, formulas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,10 +50,10 @@ def one_step(seeds: Seeds, seed: int, units: int) -> dict[str, float]:
         layer = equations.layer_of([kernel, loop, bias], units)
         return np.asarray(layer.cell(x, [np.tanh(h), c])[1][1])
 
-    own = equations.maps(kernel, loop, bias)
+    own = formulas.maps(kernel, loop, bias)
     free = after(bias)
-    added = equations.update(own, np.tanh(h), np.zeros_like(c), x)
-    forget = equations.sigmoid(own("forget", np.tanh(h), x))
+    added = formulas.update(own, np.tanh(h), np.zeros_like(c), x)
+    forget = formulas.sigmoid(own("forget", np.tanh(h), x))
     layer = equations.layer_of([kernel, loop, bias], units)
     expected = recurrent.lstm_parameters(units, equations.FEATURES)
     return {
