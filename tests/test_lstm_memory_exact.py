@@ -10,6 +10,7 @@ from dlclaims.experiments.lstm_memory import (
     gradients,
 )
 
+from dlclaims import engine
 from dlclaims.pages import Variant
 from dlclaims.seeds import Seeds
 from dlclaims.theory import recurrent
@@ -158,6 +159,19 @@ def test_gradients_start_at_one_and_their_lags_are_those_asked_for(cell, tiny):
     assert (found.parameters == count(6, 2)).all()
 
 
+def test_an_lstms_memory_is_its_cell_state(tiny):
+    case = variant(cell="lstm-1", inputs="adding", units=6)
+    found = gradients.measure(case, SEEDS).set_index(["seed", "lag"]).log10_gradient
+    x = gradients.sequences("adding", SEEDS)
+    table = engine.state_gradients(
+        gradients.initial("lstm-1", 6, 2, SEEDS), x, "memory"
+    )
+    sizes = table.set_index(["state", "seed", "lag"]).log_gradient
+    for seed in SEEDS:
+        own = (sizes[2, seed, 40] - sizes[2, seed, 1]) / np.log(10)
+        assert found[seed, 40] == pytest.approx(own)
+
+
 def test_a_simple_network_stays_below_its_bound(tiny):
     found = gradients.measure(
         variant(cell="rnn-orthogonal", inputs="symbols", units=6), SEEDS
@@ -179,7 +193,11 @@ def test_without_recurrence_the_gradient_is_the_product_of_gates(tiny, bias):
 @pytest.mark.parametrize("recurrence", ["candidate", "keras"])
 def test_any_path_through_the_output_breaks_the_product(tiny, recurrence):
     found = forget.measure(variant(recurrence=recurrence, forget_bias="1"), SEEDS)
-    assert found[found.lag == 20].from_product.min() > 1e-3
+    last = found[found.lag == 20]
+    assert last.from_product.min() > 1e-3
+    apart = (last.log10_gradient - last.log10_product) * np.log(10) / 20
+    assert last.excess.to_numpy() == pytest.approx(apart.to_numpy())
+    assert (last.from_product > np.abs(last.excess)).all()
 
 
 def test_only_the_candidate_keeps_its_recurrent_kernel(tiny):
