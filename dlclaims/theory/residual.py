@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import numpy as np
-
 
 def log_gain(skip: float, branch: float) -> float:
     """Return the log of the gradient's amplitude per block, in nats.
@@ -73,36 +71,47 @@ def correlated_slopes(rho: float) -> float:
     return 1 - math.acos(min(1.0, max(-1.0, rho))) / math.pi
 
 
-def gradient_correlation(rho: float, blocks: int, residual: bool) -> np.ndarray:
-    """Return how alike the input gradients of two inputs are, after 0, 1, ... blocks.
+#: Variance of a layer's outputs over many inputs, behind normalisation and ReLU by
+#: He's rule: their mean square is 1, and 1 / pi of it is common to all inputs.
+VARIANCE = 1 - 1 / math.pi
 
-    A block is twice normalisation, ReLU and a layer by He's rule, so that its branch
-    has variance 1. With skips the stream's variance is then 1, 2, 3, ..., and the
-    branch's share of a gradient falls with it (De & Smith 2020, NeurIPS).
+
+def gradient_correlation(
+    rho: float, blocks: int, residual: bool, normalized: bool
+) -> float:
+    """Return how alike the gradients of two inputs are, after so many blocks.
+
+    A block is two ReLU layers by He's rule. Batch normalisation before each removes
+    what is common to all inputs and divides by the rest, `VARIANCE`: inputs come apart,
+    and gradients grow by 1 / `VARIANCE` in the square. With skips the stream's variance
+    then rises by `VARIANCE` a block, and the branch's share of a gradient falls with it
+    (De & Smith 2020, NeurIPS). Without normalisation branches are multiplied by
+    1 / sqrt(blocks).
 
     Parameters
     ----------
     rho : float
-        Correlation of the two inputs.
+        Correlation of the two inputs, whose variance is 1.
     blocks : int
     residual : bool
         Whether the block's input is added to its output.
-
-    Returns
-    -------
-    np.ndarray
-        Shape (blocks + 1,).
+    normalized : bool
     """
-    variance, covariance, found = 1.0, rho, [1.0]
+    common, own = (1 / math.pi, VARIANCE) if normalized else (0.0, 1.0)
+    variance, covariance, found = 1.0, rho, 1.0
     for _ in range(blocks):
-        own = covariance / variance
-        inside = correlated_signals(own)
-        passed = correlated_slopes(own) * correlated_slopes(inside)
-        branch = correlated_signals(inside)
-        if residual:
-            found.append(found[-1] * (variance + passed) / (variance + 1))
-            variance, covariance = variance + 1, covariance + branch
+        before = covariance / variance
+        inside = (correlated_signals(before) - common) / own
+        passed = correlated_slopes(before) * correlated_slopes(inside)
+        branch = correlated_signals(inside) - common
+        if not residual:
+            found *= passed
+            variance, covariance = own, branch
+        elif normalized:
+            found *= (own * variance + passed) / (own * variance + 1)
+            variance, covariance = variance + own, covariance + branch
         else:
-            found.append(found[-1] * passed)
-            variance, covariance = 1.0, branch
-    return np.array(found)
+            found *= (blocks + passed) / (blocks + 1)
+            covariance += branch * variance / blocks
+            variance += variance / blocks
+    return found

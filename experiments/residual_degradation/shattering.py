@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlclaims import figures
-from dlclaims.claims import Assertion, Claim, Criterion, Mean, Region, Slope
+from dlclaims.claims import (
+    Assertion,
+    Claim,
+    Criterion,
+    Difference,
+    Mean,
+    Region,
+    Slope,
+    Value,
+)
 from dlclaims.pages import Figure, Study, Variant, grid, tidy
 from dlclaims.theory import residual
 
@@ -21,50 +30,73 @@ if TYPE_CHECKING:
     from dlclaims.seeds import Seeds
 
 DEPTHS = (2, 8, 16, 24, 48)  # layers, two a block
+MIDDLE = 16
 WIDTH, PAIRS = 200, 128
 NEAR = 0.999  # correlation of two neighbouring inputs
 
 PER_LAYER = Slope("log_correlation", over="layers")
 WORDS = {"plain": "plain", "residual": "with skips"}
+NORMALIZATIONS = {
+    "batch": "batch normalisation",
+    "none": "no normalisation",
+}
 
 
 def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
-    """Log correlation of the input gradients of neighbours, by number of layers.
+    """Correlation of the input gradients of neighbours, by number of layers.
 
-    Every depth is a network of its own, both arms with the same weights; batch
-    normalisation uses the statistics of all inputs, and gradients take them as fixed.
+    Every depth is a network of its own, all arms with the same weights. Batch
+    normalisation uses the statistics of all inputs, and gradients take them as fixed;
+    without it branches beside skips are multiplied by 1 / sqrt(blocks). The logarithm
+    is missing where normalised networks leave no correlation.
     """
-    found = [
+    found = np.array(
         [
-            correlation(
-                depth, variant["arm"] == "residual", seeds.generator(seed, "init")
-            )
-            for depth in DEPTHS
+            [
+                correlation(
+                    depth // 2,
+                    variant["arm"] == "residual",
+                    variant["normalization"] == "batch",
+                    seeds.generator(seed, "init"),
+                )
+                for depth in DEPTHS
+            ]
+            for seed in seeds
         ]
-        for seed in seeds
-    ]
-    return tidy({"seed": seeds, "layers": DEPTHS}, log_correlation=np.log(found))
+    )
+    return tidy({"seed": seeds, "layers": DEPTHS}, **columns(variant, found))
 
 
-def correlation(depth: int, residual: bool, rng: np.random.Generator) -> float:
+def columns(variant: Variant, correlations: np.ndarray) -> dict[str, np.ndarray]:
+    if variant["normalization"] == "batch":
+        return {"correlation": correlations}
+    return {"correlation": correlations, "log_correlation": np.log(correlations)}
+
+
+def correlation(
+    blocks: int, residual: bool, normalize: bool, rng: np.random.Generator
+) -> float:
     """Return the mean cosine between the input gradients of pairs of neighbours."""
     here, other = rng.standard_normal((2, PAIRS, WIDTH))
     there = NEAR * here + math.sqrt(1 - NEAR**2) * other
     readout = rng.standard_normal((PAIRS, WIDTH))
     x = np.concatenate([here, there])
-    slopes, blocks = np.concatenate([readout, readout]), []
-    for _ in range(depth // 2):
-        branch, passes = x, []
+    slopes, passes = np.concatenate([readout, readout]), []
+    share = 1 / math.sqrt(blocks) if residual and not normalize else 1.0
+    for _ in range(blocks):
+        branch, passed = x, []
         for layer in (weights(rng, WIDTH), weights(rng, WIDTH)):
-            branch, deviation = normalized(branch)
-            passes.append((layer, branch > 0, deviation))
+            deviation = np.ones(WIDTH)
+            if normalize:
+                branch, deviation = normalized(branch)
+            passed.append((layer, (branch > 0) / deviation))
             branch = np.maximum(branch, 0) @ layer
-        blocks.append(passes)
-        x = x + branch if residual else branch
-    for passes in reversed(blocks):
-        through = slopes
-        for layer, is_active, deviation in reversed(passes):
-            through = through @ layer.T * is_active / deviation
+        passes.append(passed)
+        x = x + share * branch if residual else branch
+    for passed in reversed(passes):
+        through = share * slopes
+        for layer, slope in reversed(passed):
+            through = through @ layer.T * slope
         slopes = slopes + through if residual else through
     one, two = slopes[:PAIRS], slopes[PAIRS:]
     cosines = np.sum(one * two, axis=1) / (
@@ -75,21 +107,28 @@ def correlation(depth: int, residual: bool, rng: np.random.Generator) -> float:
 
 def predict(variant: Variant) -> pd.DataFrame:
     """The same table for infinite width."""
-    by_block = residual.gradient_correlation(
-        NEAR, DEPTHS[-1] // 2, variant["arm"] == "residual"
+    found = np.array(
+        [
+            residual.gradient_correlation(
+                NEAR,
+                depth // 2,
+                variant["arm"] == "residual",
+                variant["normalization"] == "batch",
+            )
+            for depth in DEPTHS
+        ]
     )
-    blocks = [depth // 2 for depth in DEPTHS]
-    return tidy({"layers": DEPTHS}, log_correlation=np.log(by_block[blocks]))
+    return tidy({"layers": DEPTHS}, **columns(variant, found))
 
 
 def draw(table: pd.DataFrame, ax: Axes) -> None:
-    """Correlation of gradients by depth."""
-    named = table.assign(
-        network=table["arm"].map(WORDS), correlation=np.exp(table["log_correlation"])
-    )
-    figures.profile(named, ax, x="layers", y="correlation", hue="network")
-    ax.set_xlabel("layers")
-    ax.set_ylabel("correlation of the gradients at two neighbouring inputs")
+    """Correlation of gradients by depth, one panel a normalisation."""
+    named = table.assign(network=table["arm"].map(WORDS))
+    for title, panel in figures.panels(ax, list(NORMALIZATIONS.values())).items():
+        chosen = named[named["normalization"].map(NORMALIZATIONS) == title]
+        figures.profile(chosen, panel, x="layers", y="correlation", hue="network")
+        panel.set_xlabel("layers")
+        panel.set_ylabel("correlation of the gradients at two neighbouring inputs")
 
 
 STUDY = Study(
@@ -97,19 +136,19 @@ STUDY = Study(
     title="Gradients at neighbouring inputs, at the start",
     measure=measure,
     predict=predict,
-    standard=grid(arm=tuple(WORDS)),
-    smoke=grid(arm=("residual",)),
+    standard=grid(arm=tuple(WORDS), normalization=tuple(NORMALIZATIONS)),
+    smoke=grid(arm=("residual",), normalization=("none",)),
 )
 
 CORRELATION = Figure(
     name="gradient-correlation",
     study=STUDY.name,
-    title="Gradients at two neighbouring inputs agree less and less in plain networks",
+    title="How alike gradients at two neighbouring inputs are",
     draw=draw,
     reading=(
         "Each thin line is one seed, dashed is theory: how alike the gradients are at"
-        f" two inputs that correlate by {NEAR}. Both arms have the same weights and"
-        " batch normalisation; one has skips."
+        f" two inputs that correlate by {NEAR}. In plain networks every layer makes"
+        " them less so, above all behind batch normalisation; skips slow that down."
     ),
 )
 
@@ -118,10 +157,10 @@ def slope(arm: str, region: Region, reason: str, rival: str) -> Criterion:
     return Criterion(
         f"slope-{arm}",
         STUDY.name,
-        Mean(PER_LAYER, {"arm": arm}),
+        Mean(PER_LAYER, {"arm": arm, "normalization": "none"}),
         region,
         "nats of the correlation per layer",
-        f"{WORDS[arm]}, batch normalisation, He, width {WIDTH}, 2 to 48 layers",
+        f"{WORDS[arm]}, no normalisation, He, width {WIDTH}, 2 to 48 layers",
         reason,
         rival,
     )
@@ -140,14 +179,30 @@ SHATTERING = Claim(
     document=None,
     corrected=Assertion(
         "At neighbouring inputs gradients of plain networks agree less with every"
-        " layer; with skips they hardly lose any agreement.",
+        " layer; skips beside branches of 1/√blocks keep the agreement, and with batch"
+        " normalisation they keep more of it.",
         (
             SHATTERS,
             SHATTERS.without(
                 {"arm": "residual"},
-                "with skips",
+                "with skips, branches times 1/√blocks",
                 Region.around(0, 0.002),
                 "0.002 nats a layer leave nine tenths of the correlation after 48",
+            ),
+            Criterion(
+                "skips-batch",
+                STUDY.name,
+                Difference(
+                    Value("correlation", at={"layers": MIDDLE}),
+                    {"arm": "residual", "normalization": "batch"},
+                    minus={"arm": "plain", "normalization": "batch"},
+                ),
+                Region.above(0.1),
+                "correlation of gradients",
+                f"with skips against plain, batch normalisation, {MIDDLE} layers of"
+                f" {WIDTH}",
+                "a tenth of the correlation",
+                "normalisation that undoes what skips keep",
             ),
         ),
         expected="supported",
