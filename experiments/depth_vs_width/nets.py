@@ -15,51 +15,52 @@ if TYPE_CHECKING:
 def relu(
     inputs: int,
     widths: Sequence[int],
-    outputs: int,
+    outputs: int = 1,
+    bias: float | None = None,
     near: Sequence[np.ndarray] = (),
     noise: float = 0.0,
 ) -> keras.Model:
     """Build a dense ReLU network with a linear read-out.
 
-    Biases follow He's law as the weights do, as if they were weights of one more input
-    of 1: with Keras' zeros every kink of a network of one input would lie at 0.
-
     Parameters
     ----------
     inputs, outputs : int
     widths : sequence of int
-        Of the hidden layers.
+        Of the hidden layers, whose weights follow He's law; the read-out's have half
+        that variance.
+    bias : float, optional
+        Deviation of all biases; by default they are as large as the weights beside
+        them, like weights of one more input of 1. With Keras' zeros every kink of a
+        network of one input would lie at 0.
     near : sequence of np.ndarray, optional
         Start near these instead: kernels and biases in turn, as large as the network's
-        or smaller, then padded with zeros.
+        or smaller, and then padded with zeros.
     noise : float
         Deviation from `near`: the fraction of each weight, and of He's deviation where
-        there is none.
+        there is a zero.
     """
     import keras
 
-    def law(layer: int, part: int, shape: tuple[int, ...]) -> keras.Initializer:
-        deviation = np.full(shape, math.sqrt(2 / sizes[layer]))
-        if not near:
-            own = math.sqrt(0.5) if layer == len(widths) else 1.0
-            return normal(0.0, own * float(deviation.flat[0]), 2 * layer + part)
-        mean = np.zeros(shape)
-        given = near[2 * layer + part]
-        mean[tuple(slice(size) for size in given.shape)] = given
-        deviation = noise * np.where(mean == 0, deviation, np.abs(mean))
-        return normal(mean, deviation, 2 * layer + part)
-
-    def normal(mean: object, deviation: object, seed: int) -> keras.Initializer:
-        # Engine and numpy let mean and deviation be arrays; Keras hands them through.
-        return keras.initializers.RandomNormal(mean, deviation, seed=seed)
-
     sizes = (inputs, *widths, outputs)
+
+    def law(layer: int, is_bias: bool, shape: tuple[int, ...]) -> keras.Initializer:
+        number = 2 * layer + is_bias
+        own = math.sqrt((2 if layer < len(widths) else 1) / sizes[layer])
+        if not near:
+            deviation = bias if is_bias and bias is not None else own
+            return keras.initializers.RandomNormal(0.0, deviation, seed=number)
+        mean, given = np.zeros(shape), near[number]
+        mean[tuple(slice(size) for size in given.shape)] = given
+        around = noise * np.where(mean == 0, own, np.abs(mean))
+        # Keras' normal law takes arrays as well, an own mean for each entry.
+        return keras.initializers.RandomNormal(mean, around, seed=number)
+
     x = first = keras.Input((inputs,))
     for layer, units in enumerate(sizes[1:]):
         x = keras.layers.Dense(
             units,
             "relu" if layer < len(widths) else None,
-            kernel_initializer=law(layer, 0, (sizes[layer], units)),
-            bias_initializer=law(layer, 1, (units,)),
+            kernel_initializer=law(layer, False, (sizes[layer], units)),
+            bias_initializer=law(layer, True, (units,)),
         )(x)
     return keras.Model(first, x)

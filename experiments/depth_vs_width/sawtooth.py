@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,7 @@ def measure_construction(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     folds = variant["folds"]
     weights = piecewise.tent_weights(folds)
     runs = engine.initialize(
-        lambda: nets.relu(1, (2,) * folds, 1, near=weights), seeds, dtype="float64"
+        lambda: nets.relu(1, (2,) * folds, near=weights), seeds, dtype="float64"
     )
     x = np.arange(2**FINEST + 1) / 2**FINEST
     found, pieces = [], []
@@ -41,8 +42,8 @@ def measure_construction(variant: Variant, seeds: Seeds) -> pd.DataFrame:
         found.append(np.abs(outputs - piecewise.tent(x, folds)).max())
         own = [weight[row] for weight in runs.weights]
         pieces.append(piecewise.pieces(own, np.zeros(1), np.ones(1)))
+    shallow = engine.cost(nets.relu(1, (piecewise.exact_units(folds),)))
     beating = piecewise.shallow_parameters(piecewise.fewest_units(folds))
-    exact = piecewise.shallow_parameters(piecewise.exact_units(folds))
     return tidy(
         {"seed": seeds},
         deviation=found,
@@ -50,21 +51,21 @@ def measure_construction(variant: Variant, seeds: Seeds) -> pd.DataFrame:
         pieces_off=np.abs(np.array(pieces) - 2**folds),
         parameters=runs.parameters,
         parameters_off=abs(runs.parameters - piecewise.deep_parameters(folds)),
-        # Of the fewest weights with which one layer could be nearer than 1/2.
+        shallow_parameters=shallow,
         share=runs.parameters / beating,
-        difference=runs.parameters - exact,
+        difference=runs.parameters - shallow,
         elements=len(x),
     )
 
 
 def predict_construction(variant: Variant) -> pd.DataFrame:
-    """The same numbers in closed form."""
+    """Pieces and weights in closed form; of one hidden layer, the lower bound."""
     folds = variant["folds"]
     return tidy(
-        {"folds": [folds]},
-        pieces=2**folds,
+        {"pieces": [2**folds]},
         parameters=piecewise.deep_parameters(folds),
-    ).drop(columns="folds")
+        shallow_parameters=piecewise.shallow_parameters(piecewise.fewest_units(folds)),
+    )
 
 
 def measure_one_layer(variant: Variant, seeds: Seeds) -> pd.DataFrame:
@@ -120,21 +121,218 @@ def least_error(knots: np.ndarray, folds: int) -> float:
 
 
 def draw(table: pd.DataFrame, ax: Axes) -> None:
-    """Weights needed against folds, by depth."""
-    rows = table[table["source"] == "measured"].drop_duplicates("folds")
-    folds = rows.sort_values("folds")["folds"].to_numpy()
-    deep = rows.sort_values("folds")["parameters"].to_numpy()
-    shallow = [
-        piecewise.shallow_parameters(piecewise.fewest_units(k)) for k in folds
-    ]
-    exact = [piecewise.shallow_parameters(piecewise.exact_units(k)) for k in folds]
-    look = figures.look(ax, "deep")
-    ax.plot(folds, deep, color=look.color, marker=look.marker, label="deep, built")
-    look = figures.look(ax, "one hidden layer")
-    ax.plot(
-        folds, exact, color=look.color, marker=look.marker, label="one layer, built"
+    """Weights that were counted against folds, and the bounds, by depth."""
+    import pandas as pd
+
+    networks = {
+        "k layers of two units": "parameters",
+        "one hidden layer": "shallow_parameters",
+    }
+    long = pd.concat(
+        table.assign(network=name, variant=name, weights=table[column])
+        for name, column in networks.items()
     )
-    ax.plot(folds, shallow, color=look.color, linestyle="--", label="one layer, bound")
+    figures.profile(long, ax, x="folds", y="weights", hue="network")
     ax.set_yscale("log")
     ax.set_xlabel("folds k: the tent has 2^k pieces")
-    ax.set_ylabel("weights of the network")
+    ax.set_ylabel("weights, kernels and biases")
+
+
+CONSTRUCTION = Study(
+    name="construction",
+    title="The folded tent as a deep network of two units a layer",
+    measure=measure_construction,
+    predict=predict_construction,
+    standard=grid(folds=FOLDS),
+    smoke=grid(folds=(1, 2, 4)),
+    sampling="exact",
+)
+
+ONE_LAYER = Study(
+    name="one-layer",
+    title="The best read-out of one hidden layer at the tent's extrema",
+    measure=measure_one_layer,
+    standard=grid(folds=(2, 4, 6, 8), knots=KNOTS),
+    quick=grid(folds=(2, 4, 6), knots=KNOTS),
+    smoke=grid(folds=(2, 4), knots=KNOTS),
+    sampling="exact",
+)
+
+WEIGHTS = Figure(
+    name="weights-by-folds",
+    study=CONSTRUCTION.name,
+    title="Weights that a folded tent needs, deep and shallow",
+    draw=draw,
+    reading=(
+        "Solid lines are networks that are the tent exactly, counted in Keras; dashed"
+        " lines are theory: 6k + 1 weights for the deep one, and below the upper one no"
+        " single hidden layer is nearer than 1/2. The axis of weights is logarithmic."
+    ),
+)
+
+
+def built(
+    name: str,
+    column: str,
+    folds: int,
+    region: Region,
+    unit: str,
+    reason: str,
+    rival: str,
+) -> Criterion:
+    return Criterion(
+        f"{name}-{folds}",
+        CONSTRUCTION.name,
+        Deviation(Value(column), {"folds": folds}),
+        region,
+        unit,
+        f"{folds} fold{'s' if folds > 1 else ''}",
+        reason,
+        rival,
+    )
+
+
+def is_tent(folds: int) -> Criterion:
+    return built(
+        "is-tent",
+        "deviation",
+        folds,
+        Region.below(1e-10),
+        "largest distance from the tent on [0, 1]",
+        "all weights are powers of 2, so float64 rounds next to nothing; the grid holds"
+        " every bend of both, between which both are linear",
+        "a network that is only near the tent, or a grid that misses its bends",
+    )
+
+
+def has_pieces(folds: int) -> Criterion:
+    return built(
+        "pieces",
+        "pieces_off",
+        folds,
+        Region.below(0.0),
+        "linear pieces more or fewer than 2^k",
+        "a count is exact",
+        "fewer pieces, of which a coarse grid sees as many",
+    )
+
+
+def has_weights(folds: int) -> Criterion:
+    return built(
+        "weights",
+        "parameters_off",
+        folds,
+        Region.below(0.0),
+        "weights more or fewer than 6k + 1",
+        "a count is exact",
+        "weights that grow as fast as the pieces",
+    )
+
+
+def is_smaller(folds: int) -> Criterion:
+    return built(
+        "share",
+        "share",
+        folds,
+        Region.below(0.9),
+        "weights as a fraction of the fewest with which one layer beats 1/2",
+        "a tenth fewer weights are the least that one would call more efficient",
+        "a deep network that needs as many weights",
+    )
+
+
+def no_saving(folds: int) -> Criterion:
+    return built(
+        "no-saving",
+        "difference",
+        folds,
+        Region.below(0.0),
+        "weights more or fewer than one hidden layer that is the tent",
+        "a count is exact",
+        "savings from the first fold on",
+    )
+
+
+def one_layer(
+    name: str, knots: str, column: str, folds: int, reason: str, rival: str
+) -> Criterion:
+    words = {
+        "one-short": "bends at all extrema but one, 2^k - 2 units",
+        "random": "bends anywhere, 2^k - 2 units",
+        "enough": "bends at all extrema, 2^k units",
+    }
+    unit = {
+        "shortfall": "how far the largest error at the extrema is below 1/2",
+        "error": "largest error at the extrema",
+    }
+    return Criterion(
+        f"{name}-{folds}",
+        ONE_LAYER.name,
+        Deviation(Value(column), {"folds": folds, "knots": knots}),
+        Region.below(1e-6),
+        unit[column],
+        f"{folds} folds, one hidden layer, {words[knots]}, the best read-out",
+        reason,
+        rival,
+    )
+
+
+SOLVER = "the linear program is solved to about 1e-7"
+
+
+def too_few(knots: str, folds: int) -> Criterion:
+    return one_layer(
+        f"bound-{knots}",
+        knots,
+        "shortfall",
+        folds,
+        SOLVER,
+        "units that make up by their read-out for what they lack in number",
+    )
+
+
+def enough(folds: int) -> Criterion:
+    """The control: with as many units as bends the same fit finds the tent."""
+    return replace(
+        one_layer(
+            "enough",
+            "enough",
+            "error",
+            folds,
+            SOLVER,
+            "a fit that finds nothing, whatever the number of units",
+        ),
+        mechanism="one hidden layer with units enough",
+    )
+
+
+SAWTOOTH_EXACT = Claim(
+    "dvw-sawtooth-exact",
+    kinds=("exact", "bound"),
+    document=Assertion(
+        "For the same functions, deeper networks are the more efficient approximators:"
+        " there are functions for which they need far fewer weights.",
+        tuple(
+            made(folds) for folds in (4, 6, 8) for made in (is_tent, is_smaller)
+        ),
+        expected="supported",
+    ),
+    corrected=Assertion(
+        "A tent folded k times is k layers of two ReLU units, 6k + 1 weights and 2^k"
+        " pieces, but one hidden layer misses it by 1/2 unless it has 2^k - 1 units;"
+        " for one and two folds depth saves nothing.",
+        (
+            *(made(8) for made in (is_tent, has_pieces, has_weights)),
+            *(too_few(knots, folds) for folds in (4, 6) for knots in KNOTS[:2]),
+            *(enough(folds) for folds in (4, 6)),
+            *(no_saving(folds) for folds in (1, 2)),
+        ),
+        expected="supported",
+    ),
+    theory=(
+        r"T^{\circ k}:\ 6k+1 \text{ weights deep};\qquad"
+        r"\sup_{[0,1]}|f - T^{\circ k}| \ge \tfrac12"
+        r"\text{ for one layer of } m < 2^k-1 \text{ units}"
+    ),
+    references=("telgarsky2015", "telgarsky2016", "montufar2014"),
+)
