@@ -34,10 +34,10 @@ def relu(
         network of one input would lie at 0.
     near : sequence of np.ndarray, optional
         Start near these instead: kernels and biases in turn, as large as the network's
-        or smaller, and then padded with zeros.
+        or smaller. Further units start at random, with weights of 0 to those given, so
+        that they do not change what the network computes.
     noise : float
-        Deviation from `near`: the fraction of each weight, and of He's deviation where
-        there is a zero.
+        Deviation from `near`, as a fraction of each weight.
     """
     import keras
 
@@ -49,9 +49,11 @@ def relu(
         if not near:
             deviation = bias if is_bias and bias is not None else own
             return keras.initializers.RandomNormal(0.0, deviation, seed=number)
-        mean, given = np.zeros(shape), near[number]
-        mean[tuple(slice(size) for size in given.shape)] = given
-        around = noise * np.where(mean == 0, own, np.abs(mean))
+        given = near[number]
+        mean, around = np.zeros(shape), np.zeros(shape)
+        around[..., given.shape[-1] :] = own  # units that are more than those given
+        place = tuple(slice(size) for size in given.shape)
+        mean[place], around[place] = given, noise * np.abs(given)
         # Keras' normal law takes arrays as well, an own mean for each entry.
         return keras.initializers.RandomNormal(mean, around, seed=number)
 

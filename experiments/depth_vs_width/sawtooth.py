@@ -1,4 +1,4 @@
-"""A function that depth represents with exponentially fewer weights: the folded tent."""
+"""The folded tent: a function for which depth saves exponentially many weights."""
 
 from __future__ import annotations
 
@@ -312,9 +312,7 @@ SAWTOOTH_EXACT = Claim(
     document=Assertion(
         "For the same functions, deeper networks are the more efficient approximators:"
         " there are functions for which they need far fewer weights.",
-        tuple(
-            made(folds) for folds in (4, 6, 8) for made in (is_tent, is_smaller)
-        ),
+        tuple(made(folds) for folds in (4, 6, 8) for made in (is_tent, is_smaller)),
         expected="supported",
     ),
     corrected=Assertion(
