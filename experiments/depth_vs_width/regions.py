@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlclaims import data, engine, figures
+from dlclaims import engine, figures
 from dlclaims.claims import (
     Assertion,
     Claim,
@@ -18,13 +18,12 @@ from dlclaims.claims import (
     Trend,
     Value,
 )
-from dlclaims.pages import Figure, Study, Tuning, Variant, tidy
+from dlclaims.pages import Figure, Study, Variant, tidy
 from dlclaims.theory import piecewise
 
 from . import nets, sawtooth
 
 if TYPE_CHECKING:
-    import keras
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -36,7 +35,6 @@ BIAS = 0.1  # deviation: kinks need biases of some spread to lie apart
 NEURONS = (32, 64, 128)
 DEPTHS = (1, 2, 4, 8)
 NARROW = 16  # layers of 4 of the 64 neurons, reported only
-STEPS, BATCH = 400, 32
 FIFTH = math.log(1.2)
 
 
@@ -95,51 +93,6 @@ def predict(variant: Variant) -> pd.DataFrame:
     return tidy({"regions": [piecewise.most_regions(shape(variant))]})
 
 
-def adam() -> keras.optimizers.Optimizer:
-    import keras
-
-    return keras.optimizers.Adam()
-
-
-def loss(y: Any, logits: Any) -> Any:
-    import keras
-
-    return keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
-
-
-def measure_trained(variant: Variant, seeds: Seeds) -> pd.DataFrame:
-    """Regions between two test examples of digits, before training and after it."""
-    digits, widths = data.load("digits"), shape(variant)
-
-    def build() -> keras.Model:
-        return nets.relu(digits.features, widths, digits.classes, bias=BIAS)
-
-    split = data.split(digits, seeds, 1000, 300)
-    examples = engine.Examples(digits.x, digits.y, *split)
-    recipe = engine.Recipe(loss, adam, variant.steps(STEPS), BATCH)
-    runs = engine.train(build, examples, recipe, seeds, variant.learning_rates)
-    before = engine.initialize(build, seeds=seeds)
-    chosen = {
-        seed: digits.x[rows[: 2 * LINES]].reshape(2, LINES, -1)
-        for seed, rows in zip(seeds, examples.test, strict=True)
-    }
-    untrained = {
-        seed: counts(before, row, chosen[seed]) for row, seed in enumerate(seeds)
-    }
-    rows = runs.table()
-    columns = ["seed", "learning_rate", "status", "test_accuracy"]
-    trained = [counts(runs, i, chosen[s]) for i, (s, _) in enumerate(runs.replicas)]
-    return rows[columns].assign(
-        validation_score=rows["validation_accuracy"],
-        regions_before=rows["seed"].map(untrained),
-        regions_after=trained,
-        parameters=runs.parameters,
-        multiply_accumulates=runs.multiply_accumulates,
-        steps=recipe.steps,
-        examples_seen=recipe.steps * BATCH,
-    )
-
-
 def draw(table: pd.DataFrame, ax: Axes) -> None:
     """Regions against neurons, one panel a depth, under the bound."""
     rows = table[table["depth"].isin(DEPTHS)]
@@ -152,19 +105,6 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
         panel.set_ylim(5, 5000)
         panel.set_xlabel("hidden neurons in all layers together")
         panel.set_ylabel("linear regions between two inputs")
-
-
-def draw_trained(table: pd.DataFrame, ax: Axes) -> None:
-    """Regions of every seed before and after training, by depth."""
-    import pandas as pd
-
-    long = pd.concat(
-        table.assign(regions=table[f"regions_{when}"], when=f"{when} training")
-        for when in ("before", "after")
-    )
-    figures.dots(long, ax, x="depth", y="regions", hue="when")
-    ax.set_xlabel("hidden layers, of 64 neurons in all")
-    ax.set_ylabel("linear regions between two images")
 
 
 def nets_of(neurons: tuple[int, ...], *further: dict[str, Any]) -> tuple[Variant, ...]:
@@ -184,29 +124,6 @@ STUDY = Study(
     sampling="rate",  # nets are cheap, and counts scatter
 )
 
-TRAINED = Study(
-    name="trained-regions",
-    title="Linear regions before and after training on digits",
-    measure=measure_trained,
-    standard=nets_of((64,)),
-    quick=nets_of((64,))[::2],
-    smoke=nets_of((64,))[:1],
-    tuning=Tuning(
-        rates=(0.001, 0.003, 0.01, 0.03),
-        choose="validation_score",
-        trains_above=0.15,  # half as much again as guessing one of ten classes
-    ),
-    diverged={
-        "test_accuracy": 0.1,
-        "validation_score": 0.1,
-        "regions_before": 1.0,
-        "regions_after": 1.0,
-    },
-    data=("digits",),
-    equal=("steps", "examples_seen"),
-    sensitivity=("longer",),
-)
-
 BY_NEURONS = Figure(
     name="regions-by-neurons",
     study=STUDY.name,
@@ -216,18 +133,6 @@ BY_NEURONS = Figure(
         "Each thin line is one seed's regions; equal heights in all panels mean that"
         " depth does not matter. The dashed line is the most that any weights could"
         " give: with several layers it leaves the picture at once."
-    ),
-)
-
-AFTER_TRAINING = Figure(
-    name="regions-after-training",
-    study=TRAINED.name,
-    title="Linear regions between two images before and after training",
-    draw=draw_trained,
-    reading=(
-        "Each dot is one seed's mean number of regions between two test images of"
-        " digits. Dots of both colours at one height mean that training leaves the"
-        " number as it was."
     ),
 )
 
