@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from dlclaims.claims import Assertion, Claim, Criterion, Deviation, Region, Valu
 from dlclaims.pages import Figure, Study, Variant, grid, tidy
 from dlclaims.theory import piecewise
 
-from . import nets
+from . import nets, one_layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 
 FOLDS = tuple(range(1, 9))
 FINEST = 12  # the grid holds all multiples of 2^-12, and so every bend
-
-#: Bends of a single hidden layer with too few units, by name: all extrema but one, and
-#: as many that are drawn at random; then as many as the tent has, and one from 0 on.
-KNOTS = ("one-short", "random", "enough")
 
 
 def measure_construction(variant: Variant, seeds: Seeds) -> pd.DataFrame:
@@ -68,58 +63,6 @@ def predict_construction(variant: Variant) -> pd.DataFrame:
     )
 
 
-def measure_one_layer(variant: Variant, seeds: Seeds) -> pd.DataFrame:
-    """The least error at the extrema of one hidden layer with given bends."""
-    folds = variant["folds"]
-    errors, units = [], 0
-    for seed in seeds:
-        knots = drawn_knots(variant["knots"], folds, seeds.generator(seed, "init"))
-        errors.append(least_error(knots, folds))
-        units = len(knots)
-    return tidy(
-        {"seed": seeds},
-        error=errors,
-        shortfall=np.maximum(0.5 - np.array(errors), 0),
-        units=units,
-        parameters=piecewise.shallow_parameters(units),
-        elements=2**folds + 1,
-    )
-
-
-def drawn_knots(name: str, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """Return bends of a hidden layer, by a name of `KNOTS`; shape (units,)."""
-    inner = piecewise.extrema(folds)[:-1]  # from 0, where a unit is on from the start
-    if name == "enough":
-        return inner
-    few = piecewise.fewest_units(folds) - 1
-    if name == "random":
-        return np.sort(rng.random(few))
-    return np.sort(rng.permutation(inner)[:few])
-
-
-def least_error(knots: np.ndarray, folds: int) -> float:
-    """Return the least largest error at the extrema, over all read-outs.
-
-    A linear program: for given units max(x - knot, 0) the best of all read-outs is
-    found, not only one that some training happened to reach.
-    """
-    from scipy import optimize
-
-    x = piecewise.extrema(folds)
-    basis = np.maximum(x[:, None] - knots, 0)
-    design = np.column_stack([np.ones(len(x)), basis])
-    slack = np.ones((len(x), 1))
-    y = piecewise.tent(x, folds)
-    found = optimize.linprog(
-        np.append(np.zeros(design.shape[1]), 1),
-        A_ub=np.block([[design, -slack], [-design, -slack]]),
-        b_ub=np.concatenate([y, -y]),
-        bounds=[*[(None, None)] * design.shape[1], (0, None)],
-        method="highs",
-    )
-    return float(found.fun)
-
-
 def draw(table: pd.DataFrame, ax: Axes) -> None:
     """Weights that were counted against folds, and the bounds, by depth."""
     import pandas as pd
@@ -145,16 +88,6 @@ CONSTRUCTION = Study(
     predict=predict_construction,
     standard=grid(folds=FOLDS),
     smoke=grid(folds=(1, 2, 4)),
-    sampling="exact",
-)
-
-ONE_LAYER = Study(
-    name="one-layer",
-    title="The best read-out of one hidden layer at the tent's extrema",
-    measure=measure_one_layer,
-    standard=grid(folds=(2, 4, 6, 8), knots=KNOTS),
-    quick=grid(folds=(2, 4, 6), knots=KNOTS),
-    smoke=grid(folds=(2, 4), knots=KNOTS),
     sampling="exact",
 )
 
@@ -253,59 +186,6 @@ def no_saving(folds: int) -> Criterion:
     )
 
 
-def one_layer(
-    name: str, knots: str, column: str, folds: int, reason: str, rival: str
-) -> Criterion:
-    words = {
-        "one-short": "bends at all extrema but one, 2^k - 2 units",
-        "random": "bends anywhere, 2^k - 2 units",
-        "enough": "bends at all extrema, 2^k units",
-    }
-    unit = {
-        "shortfall": "how far the largest error at the extrema is below 1/2",
-        "error": "largest error at the extrema",
-    }
-    return Criterion(
-        f"{name}-{folds}",
-        ONE_LAYER.name,
-        Deviation(Value(column), {"folds": folds, "knots": knots}),
-        Region.below(1e-6),
-        unit[column],
-        f"{folds} folds, one hidden layer, {words[knots]}, the best read-out",
-        reason,
-        rival,
-    )
-
-
-SOLVER = "the linear program is solved to about 1e-7"
-
-
-def too_few(knots: str, folds: int) -> Criterion:
-    return one_layer(
-        f"bound-{knots}",
-        knots,
-        "shortfall",
-        folds,
-        SOLVER,
-        "units that make up by their read-out for what they lack in number",
-    )
-
-
-def enough(folds: int) -> Criterion:
-    """The control: with as many units as bends the same fit finds the tent."""
-    return replace(
-        one_layer(
-            "enough",
-            "enough",
-            "error",
-            folds,
-            SOLVER,
-            "a fit that finds nothing, whatever the number of units",
-        ),
-        mechanism="one hidden layer with units enough",
-    )
-
-
 SAWTOOTH_EXACT = Claim(
     "dvw-sawtooth-exact",
     kinds=("exact", "bound"),
@@ -321,8 +201,12 @@ SAWTOOTH_EXACT = Claim(
         " for one and two folds depth saves nothing.",
         (
             *(made(8) for made in (is_tent, has_pieces, has_weights)),
-            *(too_few(knots, folds) for folds in (4, 6) for knots in KNOTS[:2]),
-            *(enough(folds) for folds in (4, 6)),
+            *(
+                one_layer.too_few(knots, folds)
+                for folds in (4, 6)
+                for knots in one_layer.KNOTS[:2]
+            ),
+            *(one_layer.enough(folds) for folds in (4, 6)),
             *(no_saving(folds) for folds in (1, 2)),
         ),
         expected="supported",
