@@ -143,7 +143,7 @@ STUDY = Study(
         *grid(start=("shallow",), folds=(1, 4, 6)),
         *grid(start=tuple(NOISE), folds=(4, 6)),
     ),
-    quick=grid(start=("deep", "shallow"), folds=(1, 6)),
+    quick=grid(start=("deep",), folds=(1, 6)),
     smoke=grid(start=("deep", "constructed-10"), folds=(4,)),
     tuning=Tuning(
         rates=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
