@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 BUDGET = 2000  # parameters
 DEPTHS = (1, 2, 3, 4, 6)
-STEPS, BATCH = 2000, 64
+STEPS = 2000
+FRESH, BATCH = 64, 32  # examples a step, of functions and of data sets
 DATA = {"digits": 1000, "mnist1d": 3000}  # training examples of the data sets
 VALIDATION = 300
 
@@ -108,12 +109,13 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     target, depth = variant["target"], variant["depth"]
     neurons = neurons_for(target, depth, variant.cost)
     is_data = target in DATA
+    batch = BATCH if is_data else FRESH
     recipe = engine.Recipe(
         loss=entropy if is_data else squared,
         optimizer=adam,
         schedule=cosine(variant.steps(STEPS)),
         steps=variant.steps(STEPS),
-        batch=BATCH,
+        batch=batch,
         metrics=("accuracy",) if is_data else (),
     )
     runs = engine.train(
@@ -137,7 +139,7 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
         parameters=runs.parameters,
         multiply_accumulates=runs.multiply_accumulates,
         steps=recipe.steps,
-        examples_seen=recipe.steps * BATCH,
+        examples_seen=recipe.steps * batch,
     )
 
 
@@ -198,7 +200,7 @@ STUDY = Study(
         *grid(target=("radial-16",), depth=(1, 2)),
     ),
     tuning=Tuning(
-        rates=(0.001, 0.003, 0.01, 0.03),
+        rates=(0.001, 0.003, 0.01, 0.03, 0.1),
         choose="validation_score",
         trains_above=0.05,  # a constant and a guess are below
     ),
