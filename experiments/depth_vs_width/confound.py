@@ -28,11 +28,11 @@ SIZES = {"shallow": 1_021, "deep": 16_451, "matched": 16_423}
 
 TASKS = {
     "teacher": "a random ReLU network of 16 units, 20,000 examples",
-    "digits": "odd or even digits, projected to 100 inputs, 1,000 examples",
+    "digits": "odd or even digits, projected to 100 inputs, 500 examples",
     "linear": "a hyperplane, 20,000 examples",
 }
 POOL, TESTS = 24_000, 4000  # examples of the generated tasks
-TRAINING = {"teacher": 20_000, "digits": 1000, "linear": 20_000}
+TRAINING = {"teacher": 20_000, "digits": 500, "linear": 20_000}
 VALIDATION = 300
 UNITS = 16  # of the teacher, more than the document's shallow network has
 STEPS, BATCH = 1200, 32
@@ -220,7 +220,9 @@ def counted(network: str, column: str = "from_count") -> Criterion:
     )
 
 
-def gap(name: str, column: str, of: str, region: Region, reason: str, rival: str):
+def gap(
+    name: str, column: str, of: str, region: Region, reason: str, rival: str
+) -> Criterion:
     return Criterion(
         f"{name}-{of}",
         PAIRS.name,
