@@ -172,7 +172,7 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
     figures.profile(rows, ax, x="depth", y="change", hue="target")
     ax.axhline(0, color="0.5", linewidth=0.8)
     ax.set_xlabel("hidden layers, of one number of parameters in all")
-    ax.set_ylabel("log10 test error, relative to one hidden layer")
+    ax.set_ylabel("log10 test error relative to one layer")
 
 
 #: Targets with all depths; the others are controls.
