@@ -189,10 +189,7 @@ STUDY = Study(
     title="Depth at one number of parameters",
     measure=measure,
     standard=STANDARD,
-    quick=(
-        *grid(target=("radial", "smooth"), depth=(1, 2)),
-        *grid(target=("product-6",), depth=(1, 3)),
-    ),
+    quick=grid(target=("radial", "smooth"), depth=(1, 2)),
     smoke=grid(target=("product-2",), depth=(1, 3)),
     full=(
         *STANDARD,
