@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BUDGET = 2000  # parameters
 DEPTHS = (1, 2, 3, 4, 6)
-STEPS = 2000
+STEPS = 1500
 FRESH, BATCH = 64, 32  # examples a step, of functions and of data sets
 DATA = {"digits": 1000, "mnist1d": 3000}  # training examples of the data sets
 VALIDATION = 300
