@@ -6,7 +6,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 .NOTPARALLEL:
-.PHONY: all test test-faults report calibrate bench lock clean help
+.PHONY: all test check test-browser test-faults report calibrate bench lock clean help
 
 all: .venv/runtime ## run every page, write results/ with the report
 	$(BIN)/dlclaims run
@@ -17,6 +17,11 @@ test: .venv/development ## lint, types, tests, and the committed report is fresh
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile
 	$(BIN)/dlclaims report --check
+
+check: test test-browser ## test, and the report in a real browser
+
+test-browser: .venv/browser ## the report in Chromium (apt-get install chromium)
+	$(BIN)/python -m pytest --quiet -m browser tests/test_browser.py
 
 report: .venv/runtime ## render the report again from results/, training nothing
 	$(BIN)/dlclaims report
@@ -37,6 +42,9 @@ lock: | $(BIN)/python ## resolve pyproject.toml (delete a lock first to upgrade 
 	$(COMPILE) --build-deps-for editable --extra dask --extra dev --extra jax \
 		--constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --build-deps-for editable --extra browser \
+		--constraint requirements-dev.lock \
+		--output-file requirements-browser.lock pyproject.toml
 
 clean: ## remove caches and build products; results and .venv stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -53,6 +61,10 @@ help: ## this list
 .venv/development: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(call install,requirements-dev.lock)
 	@touch .venv/runtime $@
+
+.venv/browser: requirements-browser.lock .venv/development | $(BIN)/python
+	@$(call install,requirements-browser.lock)
+	@touch .venv/runtime .venv/development $@
 
 # Debian's venv lacks pip without python3-venv; then the system's pip fills it.
 PIP := pip="$(BIN)/python -m pip"; \

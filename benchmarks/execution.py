@@ -1,19 +1,24 @@
 """``python -m benchmarks.execution``: what running costs beside measuring.
 
-Prints the overhead of a cell, on this machine and behind Dask, and how much faster two
-workers are than one on a plan of equal cells.
+Prints the overhead of a cell, on this machine and behind Dask; how much faster two
+workers are than one on a plan of equal cells; and which use of two cores trains faster,
+two workers of one thread or one worker that feeds its program from two.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
+from benchmarks.workloads import REPLICAS, WORKLOADS, Job
 from dlclaims import execution
 from dlclaims.plan import Cell
 from dlclaims.store import Store
@@ -83,6 +88,40 @@ def seconds(asked: Sequence[Cell], jobs: int, executor: str) -> float:
     return times[-1] - times[0]
 
 
+def train(workload: str, seeds: range, threads: int, ready: Any, times: Any) -> None:
+    """Train a workload in a process of its own; report when it began and ended."""
+    os.environ["REPLICA_THREADS"] = str(threads)
+    from benchmarks.peers import engine as ours
+
+    own = WORKLOADS[workload]
+    job = Job(own, tuple(seeds), own.steps)
+    ready.wait()
+    began = time.time()
+    ours.train(job)
+    times.put((began, time.time()))
+
+
+def together(workload: str, processes: int) -> float:
+    """Seconds that two cores need for twice the replicas, with so many processes."""
+    spawn = multiprocessing.get_context("spawn")
+    ready, times = spawn.Barrier(processes), spawn.Queue()
+    each = 2 * REPLICAS // processes
+    started = [
+        spawn.Process(
+            target=train,
+            args=(workload, range(n * each, n * each + each), 2 // processes),
+            kwargs={"ready": ready, "times": times},
+        )
+        for n in range(processes)
+    ]
+    for process in started:
+        process.start()
+    began, ended = zip(*(times.get() for _ in started), strict=True)
+    for process in started:
+        process.join()
+    return max(ended) - min(began)
+
+
 @click.command()
 def main() -> None:
     """Time the scheduling of cells."""
@@ -91,6 +130,12 @@ def main() -> None:
         print(f"{executor:6} {each:6.2f} ms a cell, over {EMPTY:,} empty ones")
     one, two = (seconds(cells(EQUAL, WORK), jobs, "local") for jobs in (1, 2))
     print(f"two workers are {one / two:.2f} times one, on {EQUAL} cells of {WORK:g} s")
+    for name, workload in WORKLOADS.items():
+        one, two = (together(name, processes) for processes in (1, 2))
+        print(
+            f"{workload.title:26} {two:5.1f} s with two workers, {one:5.1f} s with two"
+            f" threads in one: {one / two:.2f}"
+        )
 
 
 if __name__ == "__main__":

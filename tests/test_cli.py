@@ -91,7 +91,7 @@ def call(
     [
         (["run", "batch-noize"], 2, "did you mean batch-noise?"),
         (["show", "batch-noise-rot"], 2, "did you mean batch-noise-root?"),
-        (["run", "do-keep-vs-rate"], 2, "planned and not built yet"),
+        (["run", "lp-hybrid"], 2, "planned and not built yet"),
         (["run", "nothing-*"], 5, "dlclaims list"),
         (["run", "--seeds", "5-2"], 2, "--seeds 0-15"),
         (["run", "--seeds", "x"], 2, "--seeds 0-15"),
@@ -105,7 +105,7 @@ def call(
         (["run", "batch-noise", "--pages", "/no/such/folder"], 2, "that exists"),
         (["run", "batch-noise", "--out", "/dev/null/results"], 3, "/dev/null"),
         (["power", "batch-noize"], 2, "did you mean batch-noise?"),
-        (["power", "do-keep-vs-rate"], 2, "planned and not built yet"),
+        (["power", "lp-hybrid"], 2, "planned and not built yet"),
         (["power", "batch-noise"], 2, "dlclaims run batch-noise --profile quick"),
         (["show"], 2, "dlclaims show --help"),
         (["power"], 2, "dlclaims power --help"),
@@ -204,7 +204,7 @@ def test_list_as_json_has_a_stable_form(call: Call) -> None:
         "profile": None,
         "verdicts": None,
     }
-    assert "do-keep-vs-rate" in found["not_built"]["dropout-overfitting"]
+    assert "lp-hybrid" in found["not_built"]["learning-paradigms"]
 
 
 def test_list_counts_what_is_not_built(call: Call) -> None:
@@ -237,10 +237,10 @@ def test_show_a_claim(call: Call) -> None:
 
 
 def test_show_a_claim_that_is_only_planned(call: Call) -> None:
-    done = call("show", "do-keep-vs-rate")
+    done = call("show", "lp-hybrid")
     assert done.code == 0
-    assert "planned for page dropout-overfitting, not built yet" in done.out
-    assert "question 9" in done.out
+    assert "planned for page learning-paradigms, not built yet" in done.out
+    assert "question 2" in done.out
 
 
 def test_show_as_json_holds_the_criteria(call: Call) -> None:

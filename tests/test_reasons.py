@@ -63,8 +63,15 @@ def test_a_conditional_verdict_tells_both_sides_with_the_range_of_effects():
 
 
 def test_effects_of_different_units_are_not_mixed():
-    judged = [condition("holds", 1.0), condition("holds", 20.0, unit="steps")]
-    assert reasons.span(judged) == " (1 points, 20 steps)"
+    judged = (
+        condition("holds", 1.0, arm="a"),
+        condition("holds", 20.0, unit="steps", arm="a"),
+        condition("holds", 2.0, arm="a"),
+        condition("fails", 30.0, unit="steps", arm="b"),
+    )
+    assert told("conditional", *judged) == (
+        "Holds: a (1 to 2 points); a (20 steps). Fails: b (30 steps)."
+    )
 
 
 def test_what_holds_only_before_holm_is_told_as_undecided():

@@ -148,7 +148,7 @@ def test_a_word_that_names_nothing_says_what_does(
 
 def test_a_planned_claim_is_said_to_be_planned(folder: Path) -> None:
     with pytest.raises(UsageError, match="planned") as caught:
-        shelve([folder]).select(["do-keep-vs-rate"])
+        shelve([folder]).select(["lp-hybrid"])
     assert "dlclaims list" in caught.value.advice
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 import numpy as np
@@ -10,7 +11,7 @@ from benchmarks.contenders import Clock, Outcome
 from benchmarks.workloads import LEARNING_RATE, MEASURED, Job
 from dlclaims import engine
 
-engine.pin()  # one thread, before a backend is imported
+engine.pin(int(os.environ.get("REPLICA_THREADS", 1)))  # before a backend is imported
 
 import keras  # noqa: E402
 

@@ -48,7 +48,7 @@ def explain(verdict: str, judged: Sequence[Judged], standing: Sequence[str]) -> 
         return f"{head} conditions {many}; nearest to an edge: {scope}, {told}."
     if verdict == "conditional":
         parts = [
-            f"{word}: {'; '.join(c.scope for c, _ in pairs)}{span(pairs)}."
+            f"{word}: {listed(pairs)}."
             for answer, word in WORDS.items()
             if (pairs := _standing(judged, standing, answer))
         ]
@@ -75,18 +75,20 @@ def _standing(
     return [p for p, kept in zip(judged, standing, strict=True) if kept == answer]
 
 
-def span(judged: Sequence[Judged]) -> str:
-    """Return `` (0.1 to 0.3 points)``: the smallest and largest effect of each unit."""
-    by_unit: dict[str, list[float]] = {}
+def listed(judged: Sequence[Judged]) -> str:
+    """Return ``depth 5; depth 10 (0.1 to 0.3 points)``, one such list a unit."""
+    by_unit: dict[str, list[Judged]] = {}
     for criterion, found in judged:
-        if not math.isnan(found.value):
-            by_unit.setdefault(criterion.unit, []).append(found.value)
-    spans = ((f"{min(v):.3g}", f"{max(v):.3g}", unit) for unit, v in by_unit.items())
-    told = [
-        f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
-        for low, high, unit in spans
-    ]
-    return f" ({', '.join(told)})" if told else ""
+        by_unit.setdefault(criterion.unit, []).append((criterion, found))
+    lists = []
+    for unit, pairs in by_unit.items():
+        told = "; ".join(dict.fromkeys(criterion.scope for criterion, _ in pairs))
+        values = [found.value for _, found in pairs if not math.isnan(found.value)]
+        if values:
+            low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+            told += f" ({low if low == high else f'{low} to {high}'} {unit})"
+        lists.append(told)
+    return "; ".join(lists)
 
 
 def tally(answers: Iterable[str]) -> str:

@@ -173,7 +173,7 @@ EVAL_SCALING = Claim(
         expected="supported",
     ),
     theory=(
-        r"\text{training: } \tilde h_j = \frac{m_j}{1-r}\,h_j,\quad"
+        r"\text{training: } \tilde h_j = \frac{m_j}{1-r}\,h_j,\quad "
         r"m_j \sim \text{Bernoulli}(1-r);\qquad \text{evaluation: } \tilde h_j = h_j"
     ),
     references=("srivastava2014",),

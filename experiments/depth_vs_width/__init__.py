@@ -1,0 +1,108 @@
+"""Depth against width at one size.
+
+The document says that theory and experiments show deep networks to be more expressive,
+that for the same functions they are the more efficient approximators, that the right
+depth depends on the task, and shows in code what shallow and deep networks are.
+
+**Theory.** Folding a tent k times takes k layers of two ReLU units; one hidden layer
+needs 2^k - 1 units to come nearer than 1/2. So there are functions for which depth
+saves exponentially many weights; others are radial functions and products of inputs.
+All of this is about what weights exist. For functions whose Fourier transform has a
+small first moment, one hidden layer already has a rate that no dimension spoils. An
+untrained network has about as many linear regions along a line as neurons, whatever its
+depth.
+
+**Design.** *Folded tents* are built exactly, against the best that one layer can do,
+then learned from random and from almost right weights. *Regions* along lines are
+counted exactly, before and after training. *Depths*: networks of 2,000 parameters in
+one to six hidden layers, each at its own best rate of Adam, on an oscillating radial
+function, products, a smooth function and two data sets; the controls are as fast an
+oscillation along one direction and products of fewer inputs. *Pairs*: the document's
+two networks, and one hidden layer of the deep one's size, on a task that needs more
+units than its shallow network has, on digits, and on a linear task.
+
+**What would change our mind.** One hidden layer of fewer than 2^k - 1 units near the
+tent; training that finds the finest tent; regions that grow with depth at one number of
+neurons; half the error or less by depth on a smooth function; one depth that is best on
+all tasks; the document's gap still there when the sizes are equal.
+"""
+
+from __future__ import annotations
+
+from dlclaims.pages import Card, Page
+
+from . import (
+    confound,
+    depths,
+    efficiency,
+    learned,
+    one_layer,
+    optimum,
+    regions,
+    sawtooth,
+    trained_regions,
+)
+
+PAGE = Page(
+    studies=(
+        sawtooth.CONSTRUCTION,
+        one_layer.STUDY,
+        learned.STUDY,
+        regions.STUDY,
+        trained_regions.STUDY,
+        depths.STUDY,
+        confound.COUNTS,
+        confound.PAIRS,
+    ),
+    claims=(
+        sawtooth.SAWTOOTH_EXACT,
+        learned.SAWTOOTH_LEARNED,
+        regions.LINEAR_REGIONS,
+        efficiency.RADIAL_SEPARATION,
+        efficiency.PRODUCT_COMPOSITION,
+        efficiency.SMOOTH_NO_ADVANTAGE,
+        optimum.INTERIOR_OPTIMUM,
+        confound.DOC_CODE_CONFOUND,
+    ),
+    figures=(
+        sawtooth.WEIGHTS,
+        learned.ERRORS,
+        regions.BY_NEURONS,
+        trained_regions.AFTER_TRAINING,
+        depths.CURVE,
+        confound.GAPS,
+    ),
+    card=Card(
+        question="Is a deep network better than a wide one of the same size?",
+        answer=(
+            "There are functions for which depth saves exponentially many weights: a"
+            " tent folded eight times takes 49 (distance"
+            " {dvw-sawtooth-exact/is-tent-8}), one hidden layer at least 766.",
+            "That is about weights that exist: from a random start, training finds the"
+            " tent of six folds in {dvw-sawtooth-learned/fails-deep-6} of deep"
+            " networks.",
+            "On an oscillating radial function, two hidden layers change the error of"
+            " one by {dvw-radial-separation/radial-2-against-1} decades; on a smooth"
+            " function of three inputs by"
+            " {dvw-smooth-no-advantage/smooth-2-against-1}.",
+            "So the right depth depends on the task: on digits six layers instead of"
+            " one change the error by {dvw-interior-optimum/digits-6-against-1}"
+            " decades at 2,000 parameters.",
+            "The document's pair differs 16.1 times in size: on a random teacher"
+            " network its gap is {dvw-doc-code-confound/document-gap-teacher} of error,"
+            " and the gap at equal size minus half of that is"
+            " {dvw-doc-code-confound/shrinks-teacher}.",
+        ),
+        caveat=(
+            "Networks of about 2,000 parameters; which depth is best changes with the"
+            " budget, the steps and the task."
+        ),
+        rests_on=(
+            "dvw-sawtooth-exact",
+            "dvw-sawtooth-learned",
+            "dvw-radial-separation",
+            "dvw-smooth-no-advantage",
+            "dvw-doc-code-confound",
+        ),
+    ),
+)

@@ -1,0 +1,276 @@
+"""What depth does to training and test error, with and without skips.
+
+All errors are those of evaluation mode: normalisation uses its moving averages.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlclaims import data, engine, figures
+from dlclaims.pages import Figure, Study, Tuning, Variant
+
+from . import nets
+from .nets import Net
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from dlclaims.seeds import Seeds
+
+STEPS = 1000
+EARLY = 100  # steps after which gradients are looked at again
+BATCH = 64
+TRAIN, VALIDATION = 3000, 500
+SEEN = 1000  # training examples on which the training error is measured
+TESTS = 1000  # test examples on which lesions are judged, from all over the split
+GUESSING = math.log(10)
+CHANCE = 0.1
+DEPTHS = (4, 10, 20, 40)
+DATA = "mnist1d"
+
+TUNING = Tuning(
+    rates=(0.001, 0.003, 0.01, 0.03, 0.1),
+    choose="score",
+    trains_above=-0.95 * GUESSING,
+)
+
+
+def adam() -> keras.optimizers.Optimizer:
+    import keras
+
+    return keras.optimizers.Adam()
+
+
+def loss(y: Any, logits: Any) -> Any:
+    import keras
+
+    return keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
+
+
+def network(variant: Variant) -> Net:
+    dataset = data.load(DATA)
+    return Net(
+        dataset.features,
+        dataset.classes,
+        variant["depth"],
+        variant["arm"],
+        variant["normalization"],
+    )
+
+
+def train(net: Net, variant: Variant, seeds: Seeds, steps: int) -> engine.Runs:
+    dataset = data.load(DATA)
+    examples = engine.Examples(
+        dataset.x, dataset.y, *data.split(dataset, seeds, TRAIN, VALIDATION)
+    )
+    recipe = engine.Recipe(loss, adam, steps, BATCH, train_examples=SEEN)
+    return engine.train(
+        lambda: nets.build(net),
+        examples,
+        recipe,
+        seeds=seeds,
+        learning_rates=variant.learning_rates,
+    )
+
+
+def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
+    """Accuracies in evaluation mode; gradients at the start and early; lesions.
+
+    ``gradient_start`` and ``gradient_early`` are log10 ratios of the rms gradient of
+    the first block's first kernel to that of the last block's last, in training mode
+    on one batch; ``early`` is after `EARLY` steps. ``lesion`` is the accuracy that is
+    lost on average without one block, ``lesion_recomputed`` the same with statistics
+    of normalisation computed anew on the examples that are judged. Tuning asks for
+    neither of them.
+    """
+    net = network(variant)
+    runs = train(net, variant, seeds, variant.steps(STEPS))
+    last = runs.table().groupby(["seed", "learning_rate"], sort=False).tail(1)
+    rows = last.reset_index(drop=True)
+    assert runs.recipe is not None
+    table = rows[["seed", "learning_rate", "status", "test_accuracy"]].assign(
+        training_accuracy=rows["train_accuracy"],
+        training_loss=rows["loss"],
+        score=-rows["loss"],
+        parameters=runs.parameters,
+        multiply_accumulates=runs.multiply_accumulates,
+        steps=runs.recipe.steps,
+        examples_seen=runs.recipe.steps * BATCH,
+    )
+    if variant["normalization"] != "batch" or len(variant.learning_rates) > 1:
+        return table
+    return table.assign(**gradients(net, variant, seeds), **lesions(net, runs, seeds))
+
+
+def gradients(net: Net, variant: Variant, seeds: Seeds) -> dict[str, list[float]]:
+    """Return the columns on gradients, a number for each replica."""
+    dataset = data.load(DATA)
+    split = data.split(dataset, seeds, TRAIN, VALIDATION)
+    batches = dict(zip(seeds, split.train[:, :BATCH], strict=True))
+    early = train(net, variant, seeds, EARLY)
+    fresh = engine.initialize(lambda: nets.build(net), seeds=seeds)
+
+    def ratio(runs: engine.Runs, row: int, seed: int) -> float:
+        found = nets.weight_gradients(
+            net,
+            nets.unpack(net, replica(runs, row)),
+            dataset.x[batches[seed]].astype(float),
+            dataset.y[batches[seed]],
+        )
+        return float(np.log10(found[1] / found[-2]))
+
+    rows = {seed: row for row, seed in enumerate(seeds)}
+    return {
+        "gradient_start": [ratio(fresh, rows[s], s) for s, _ in early.replicas],
+        "gradient_early": [
+            ratio(early, row, s) for row, (s, _) in enumerate(early.replicas)
+        ],
+    }
+
+
+def lesions(net: Net, runs: engine.Runs, seeds: Seeds) -> dict[str, list[float]]:
+    """Return the columns on removed blocks, a number for each replica."""
+    dataset = data.load(DATA)
+    tests = data.split(dataset, seeds, TRAIN, VALIDATION).test
+    tests = tests[:, :: math.ceil(tests.shape[1] / TESTS)]
+    own = dict(zip(seeds, tests, strict=True))
+
+    def lost(row: int, seed: int, is_recomputed: bool) -> float:
+        layers = nets.unpack(net, replica(runs, row))
+        x, y = dataset.x[own[seed]].astype(float), dataset.y[own[seed]]
+
+        def accuracy(training: bool, without: int | None) -> float:
+            logits, _ = nets.forward(net, layers, x, training, without)
+            return float(np.mean(logits.argmax(axis=1) == y))
+
+        without = [accuracy(is_recomputed, block) for block in range(net.blocks)]
+        return accuracy(False, None) - float(np.mean(without))
+
+    return {
+        name: [lost(row, seed, is_new) for row, (seed, _) in enumerate(runs.replicas)]
+        for name, is_new in (("lesion", False), ("lesion_recomputed", True))
+    }
+
+
+def replica(runs: engine.Runs, row: int) -> list[np.ndarray]:
+    return [weight[row].astype(float) for weight in runs.weights]
+
+
+def variant(arm: str, depth: int, normalization: str = "batch") -> dict[str, Any]:
+    return {"arm": arm, "depth": depth, "normalization": normalization}
+
+
+def variants(*nets: dict[str, Any]) -> tuple[Variant, ...]:
+    return tuple(Variant(tuple(levels.items())) for levels in nets)
+
+
+def by_depth(*depths: int) -> tuple[dict[str, Any], ...]:
+    return tuple(variant(arm, d) for d in depths for arm in ("plain", "residual"))
+
+
+#: Without batch normalisation: none at all, SkipInit, and the document's block.
+WITHOUT = (
+    variant("residual", 40, "none"),
+    variant("residual", 40, "skip-init"),
+    variant("document", 40, "none"),
+)
+
+STUDY = Study(
+    name="depth",
+    title="Plain and residual networks of 4 to 40 layers",
+    measure=measure,
+    standard=variants(*by_depth(*DEPTHS), *WITHOUT),
+    quick=variants(*by_depth(10, 40)),
+    smoke=variants(*by_depth(4)),
+    full=variants(*by_depth(*DEPTHS, 80), *WITHOUT),
+    tuning=TUNING,
+    diverged={
+        "training_accuracy": CHANCE,
+        "test_accuracy": CHANCE,
+        "training_loss": GUESSING,
+        "score": -GUESSING,
+        "lesion": 0.0,
+        "lesion_recomputed": 0.0,
+    },
+    data=(DATA,),
+    equal=("steps", "examples_seen"),
+    sensitivity=("longer",),
+)
+
+
+WORDS = {"plain": "plain", "residual": "with skips"}
+
+
+def draw(table: pd.DataFrame, ax: Axes) -> None:
+    """Training error of every seed by depth."""
+    named = table.assign(
+        network=table["arm"].map(WORDS), error=1 - table["training_accuracy"]
+    )
+    figures.dots(named, ax, x="depth", y="error", hue="network")
+    ax.set_xlabel("dense layers")
+    ax.set_ylabel("training error, fraction of examples")
+
+
+ERROR = Figure(
+    name="error-by-depth",
+    study=STUDY.name,
+    title="Training error by depth, with and without skips",
+    draw=draw,
+    reading=(
+        "Each dot is one seed, trained at the rate that is best for its network. With"
+        " depth plain networks learn their own training examples worse and worse;"
+        " the same layers with skips do not."
+    ),
+    where={"normalization": "batch"},
+)
+
+
+def draw_gradient(table: pd.DataFrame, ax: Axes) -> None:
+    """Gradient at the first block over that at the last one, by depth."""
+    named = table[table["depth"] > 4].assign(network=table["arm"].map(WORDS))
+    figures.dots(named, ax, x="depth", y="gradient_start", hue="network")
+    ax.axhline(0, color="0.5", linewidth=1)
+    ax.set_xlabel("dense layers")
+    ax.set_ylabel("log10 gradient, first block over last")
+
+
+GRADIENT = Figure(
+    name="gradient-by-depth",
+    study=STUDY.name,
+    title="Gradients of the same networks before training",
+    draw=draw_gradient,
+    reading=(
+        "Below 0 the gradient would vanish on its way to the input. In the plain"
+        " networks that learn worse and worse it does not vanish, it grows: vanishing"
+        " gradients are not why they fail."
+    ),
+    where={"normalization": "batch"},
+)
+
+
+def draw_lesions(table: pd.DataFrame, ax: Axes) -> None:
+    """Accuracy that is lost without one block, by depth."""
+    named = table[table["depth"] > 4].assign(network=table["arm"].map(WORDS))
+    figures.dots(named, ax, x="depth", y="lesion", hue="network")
+    ax.set_xlabel("dense layers")
+    ax.set_ylabel("test accuracy lost without a block, mean over blocks")
+
+
+LESION = Figure(
+    name="lesion",
+    study=STUDY.name,
+    title="What a network loses without one of its blocks",
+    draw=draw_lesions,
+    reading=(
+        "Each dot is one seed: the mean, over all blocks, of the test accuracy that is"
+        " lost when a block of two layers is left out after training. What a plain"
+        " network lost already by its depth, no lesion can take again."
+    ),
+    where={"normalization": "batch"},
+)

@@ -1,0 +1,195 @@
+"""Depth against width, trained: targets, sizes and gaps where the answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from dlclaims.experiments.depth_vs_width import confound, depths, targets
+from matplotlib.figure import Figure
+
+from dlclaims import engine
+from dlclaims.pages import Variant
+from dlclaims.seeds import Seeds
+
+SEEDS = Seeds("depth-vs-width/test", (10_000, 10_001))
+
+
+@pytest.fixture
+def rng():
+    return SEEDS.generator(10_000, "data")
+
+
+# Targets
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_inputs_and_targets_have_variance_1(name, rng):
+    x, y = targets.stream(name).draw(rng, 100_000)
+    assert x.shape == (100_000, targets.TARGETS[name].inputs)
+    np.testing.assert_allclose(x.var(axis=0), 1, atol=0.03)
+    assert abs(y.mean()) < 0.03
+    # A product of six has a kurtosis of 34, so that its variance is known to 2 %.
+    assert y.var() == pytest.approx(1, abs=0.1 if name == "product-6" else 0.04)
+
+
+def test_the_radial_target_depends_on_the_norm_only_and_has_two_periods(rng):
+    matrix, _ = np.linalg.qr(rng.standard_normal((8, 8)))
+    x = targets.ball(rng, 100, 8)
+    np.testing.assert_allclose(targets.radial(x @ matrix), targets.radial(x))
+    line = np.linspace(0, targets.edge(8), 10_001)[:, None] * np.eye(8)[0]
+    crossings = np.sum(np.diff(np.sign(targets.radial(line))) != 0)
+    assert crossings == 2 * targets.PERIODS
+
+
+def test_the_ridge_oscillates_as_fast_along_one_direction_and_not_across_it(rng):
+    along = np.full(8, 8**-0.5)
+    line = np.linspace(0, targets.edge(8), 1001)[:, None]
+    np.testing.assert_allclose(
+        targets.ridge(line * along), targets.radial(line * along), atol=1e-12
+    )
+    across = np.zeros(8)
+    across[:2] = 1, -1
+    np.testing.assert_allclose(targets.ridge(line * across), 1)
+
+
+def test_no_factor_of_a_product_tells_anything_without_the_others(rng):
+    x, y = targets.stream("product-4").draw(rng, 100_000)
+    np.testing.assert_allclose(x.T @ y / len(y), 0, atol=0.02)
+
+
+def test_the_smooth_target_is_one_function_for_all_seeds(rng):
+    x = targets.cube(rng, 10, 3)
+    waves, phases = targets.cosines(3)
+    by_hand = sum(
+        np.cos(x @ wave + phase) for wave, phase in zip(waves.T, phases, strict=True)
+    )
+    np.testing.assert_allclose(targets.smooth(x), by_hand)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(("neurons", "depth"), [(200, 1), (79, 2), (111, 6), (8, 8)])
+def test_layers_share_the_neurons_and_differ_by_one_at_most(neurons, depth):
+    shape = depths.shape(neurons, depth)
+    assert (len(shape), sum(shape)) == (depth, neurons)
+    assert max(shape) - min(shape) <= 1
+
+
+@pytest.mark.parametrize("target", ["radial", "mnist1d", "digits"])
+@pytest.mark.parametrize("cost", ["parameters", "multiply_accumulates"])
+def test_all_depths_cost_as_much_as_one_layer(target, cost):
+    found = [
+        engine.cost(
+            depths.build(target, depth, depths.neurons_for(target, depth, cost)), cost
+        )
+        for depth in depths.DEPTHS
+    ]
+    np.testing.assert_allclose(found, found[0], rtol=0.02)
+    if cost == "parameters":
+        assert found[0] == pytest.approx(depths.BUDGET, rel=0.02)
+        assert max(found) / min(found) < 1.02  # any two may be compared
+
+
+def test_one_layer_of_2000_parameters_has_more_units_than_products_need():
+    inputs = 6
+    neurons = depths.neurons_for("product-6", 1, "parameters")
+    assert neurons * (inputs + 2) + 1 == pytest.approx(depths.BUDGET, rel=0.02)
+    assert neurons > 2**inputs
+
+
+def test_the_document_s_sizes_are_16_fold_apart_and_the_matched_pair_is_even():
+    found = pd.concat(
+        confound.count(variant, SEEDS) for variant in confound.COUNTS.standard
+    )
+    assert (found["from_count"] == 0).all()
+    counts = confound.SIZES
+    assert round(counts["deep"] / counts["shallow"], 1) == 16.1
+    assert counts["matched"] == pytest.approx(counts["deep"], rel=0.002)
+    wider = engine.cost(confound.build((162,)))
+    assert abs(wider - counts["deep"]) > abs(counts["matched"] - counts["deep"])
+
+
+# Measurements
+
+
+def test_a_fraction_wrong_has_a_log_even_without_errors():
+    found = depths.wrong(pd.Series([1.0, 0.5, 0.0]), 99)
+    np.testing.assert_allclose(found, [0.005, 0.5, 0.995])
+
+
+@pytest.mark.parametrize("name", ["product-2-3", "digits-1"])
+def test_depths_are_measured_for_every_seed_and_rate(monkeypatch, name):
+    monkeypatch.setattr(depths, "STEPS", 4)
+    target, _, depth = name.rpartition("-")
+    variant = Variant(
+        tuple(depths.net(target, int(depth)).items()), learning_rates=(0.001, 0.01)
+    )
+    found = depths.measure(variant, SEEDS)
+    assert len(found) == 2 * len(SEEDS)
+    np.testing.assert_allclose(found["log_error"], np.log10(found["error"]))
+    batch = depths.BATCH if target in depths.DATA else depths.FRESH
+    assert set(found["examples_seen"]) == {4 * batch}
+
+
+def test_more_steps_learn_a_product_of_two(monkeypatch):
+    monkeypatch.setattr(depths, "STEPS", 150)
+    variant = Variant(tuple(depths.net("product-2", 3).items()), (0.01,))
+    assert depths.measure(variant, SEEDS)["error"].max() < 0.2
+
+
+def test_gaps_are_differences_to_the_deep_network_each_at_its_own_rate(monkeypatch):
+    made = {(10,): [0.2, 0.3], (100, 50, 25): [0.1, 0.1], (161,): [0.1, 0.2]}
+    monkeypatch.setattr(
+        confound, "errors", lambda widths, *_: pd.Series(made[widths], name="error")
+    )
+    found = confound.measure(confound.PAIRS.standard[0], SEEDS)
+    np.testing.assert_allclose(found["document_gap"], [0.1, 0.2])
+    np.testing.assert_allclose(found["matched_gap"], [0.0, 0.1], atol=1e-12)
+    np.testing.assert_allclose(found["beyond_half"], [-0.05, 0.0], atol=1e-12)
+
+
+def test_a_short_run_of_the_document_s_pair_on_digits(monkeypatch):
+    monkeypatch.setitem(confound.STEPS, "digits", 60)
+    found = confound.measure(confound.PAIRS.smoke[0], SEEDS)
+    assert list(found["seed"]) == list(SEEDS)
+    assert (found[list(confound.WIDTHS)] < 0.4).all(axis=None)
+
+
+def test_a_plane_separates_the_linear_task_and_not_the_teacher_s(monkeypatch):
+    def fitted(name):
+        own = confound.task(name)
+        x, y = own.x[: own.pool], 2.0 * own.y[: own.pool] - 1
+        plane, *_ = np.linalg.lstsq(x, y, rcond=None)
+        return np.mean((own.x[own.pool :] @ plane > 0) == own.y[own.pool :])
+
+    assert fitted("linear") > 0.97
+    assert fitted("teacher") < 0.9
+    assert confound.task("teacher").y.mean() == pytest.approx(0.5)
+
+
+# Figures
+
+
+def test_the_curve_shows_changes_from_one_hidden_layer_of_the_same_seed():
+    table = pd.DataFrame(
+        depths.net("radial", depth) | {"log_error": seed - 0.5 * depth, "seed": seed}
+        for depth in (1, 2, 3)
+        for seed in SEEDS
+    )
+    ax = Figure().add_subplot()
+    depths.draw(table.assign(source="measured", variant=table["depth"]), ax)
+    (mean,) = (line for line in ax.lines if len(line.get_xdata()) == 3)
+    np.testing.assert_allclose(mean.get_ydata(), [0, -0.5, -1.0])
+
+
+def test_the_pairs_show_both_gaps_of_every_task():
+    gaps = {"document_gap": 0.03, "matched_gap": 0.01}
+    table = pd.DataFrame(
+        {"task": task, "variant": task, "seed": seed, "source": "measured"} | gaps
+        for task in confound.TASKS
+        for seed in SEEDS
+    )
+    ax = Figure().add_subplot()
+    confound.draw(table, ax)
+    shown = {float(y) for line in ax.lines for y in line.get_ydata()}
+    assert {0.03, 0.01} <= shown
