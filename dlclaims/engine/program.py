@@ -212,6 +212,7 @@ class Program:
 
         self.traces += 1
         repeat, map_replicas = self.backend.repeat, self.backend.map_replicas
+        take = self.backend.gather
         if self.number == 1:
             state, often, last = tree.map_structure(
                 lambda array: array[0], (state, often, last)
@@ -222,23 +223,23 @@ class Program:
         gradients = self.backend.gradients(self.batch_loss, self.number)
 
         def step(i: Any, state: Any) -> Any:
-            if isinstance(batches, list):
-                x, y = (array[i - begin] for array in batches)
-            else:
-                x, y = self.gather(data, batches[i - begin])
+            # Gathered, because XLA compiles anew for each value that it slices at.
+            own = tree.map_structure(lambda each: take(each, i - begin), batches)
+            x, y = own if isinstance(own, list) else self.gather(data, own)
             losses, others, slopes = gradients(*state[:2], x, y)
             update = map_replicas(partial(self.update, named, i), self.number)
             return update(losses, others, slopes, state)
 
         def leg(j: Any, loop: Any) -> Any:
             state, done, records = loop
-            state = repeat(step, state, done, stops[j])
+            stop = take(stops, j)
+            state = repeat(step, state, done, stop)
 
             def record(_: Any, records: Any) -> Any:
                 row = self.measure(data, state, often)
                 return ops.scatter_update(records, ops.reshape(j, (1, 1)), row[None])
 
-            return state, stops[j], repeat(record, records, 0, is_recorded[j])
+            return state, stop, repeat(record, records, 0, take(is_recorded, j))
 
         size = (*self.lead, len(often), len(self.measures))
         records = ops.zeros((*stops.shape, *size), self.dtype)

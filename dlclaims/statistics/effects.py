@@ -20,14 +20,13 @@ from dlclaims.claims import (
     RateDifference,
     Region,
     Trend,
-    Value,
 )
 from dlclaims.errors import PageError
 from dlclaims.pages import Study, Variant, selections
 from dlclaims.statistics import answers, intervals
 from dlclaims.statistics.answers import NAMES, Sides
 from dlclaims.statistics.intervals import Array, Bounds
-from dlclaims.statistics.quantities import spearman
+from dlclaims.statistics.quantities import elements_of, spearman
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -336,9 +335,10 @@ def _deviation(values: Array, region: Region, compared: int) -> Estimate:
 def _compared(
     outcomes: pd.DataFrame, criterion: Criterion, arm: Variant, default: int
 ) -> int:
+    assert isinstance(criterion.effect, Deviation)
     own = outcomes[
         (outcomes["study"] == criterion.study)
-        & (outcomes["outcome"] == Value("elements").label)
+        & (outcomes["outcome"] == elements_of(criterion.effect).label)
     ]
     counted = _by_seed(own, arm)
     return int(counted.sum()) if len(counted) else default

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from dlclaims.claims import Quantity, Slope, Value, levels
+from dlclaims.claims import Deviation, Quantity, Slope, Value, levels
 from dlclaims.errors import PageError
 from dlclaims.statistics.intervals import Array
 
@@ -91,3 +91,8 @@ def spearman(x: Array, y: Array) -> Array:
     one, two = one - one.mean(), two - two.mean(axis=0)
     norm = np.sqrt((one @ one) * (two**2).sum(axis=0))
     return np.divide(one @ two, norm, out=np.zeros(norm.shape), where=norm > 0)
+
+
+def elements_of(effect: Deviation) -> Value:
+    """Return how many numbers a deviation was taken over, where it was taken."""
+    return Value("elements", at=getattr(effect.of, "at", ()))

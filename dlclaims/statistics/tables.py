@@ -14,7 +14,7 @@ from dlclaims.plan import Cell, Profile, evaluation_seeds
 from dlclaims.statistics import intervals
 from dlclaims.statistics.effects import all_variants
 from dlclaims.statistics.intervals import Array
-from dlclaims.statistics.quantities import reduce
+from dlclaims.statistics.quantities import elements_of, reduce
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,9 +46,7 @@ def criteria_of(page: Page, study: Study) -> tuple[Criterion, ...]:
 def quantities_of(page: Page, study: Study) -> tuple[Quantity, ...]:
     """Return the quantities that a study's criteria read, each once."""
     effects = [criterion.effect for criterion in criteria_of(page, study)]
-    counted = (
-        [Value("elements")] if any(isinstance(e, Deviation) for e in effects) else []
-    )
+    counted = [elements_of(e) for e in effects if isinstance(e, Deviation)]
     return tuple({of.label: of for of in [*(e.of for e in effects), *counted]}.values())
 
 
