@@ -210,6 +210,13 @@ def test_an_exact_deviation_brings_the_number_compared():
     assert found.sum().to_dict() == pytest.approx({"deviation": 2e-9, "elements": 24})
 
 
+def test_a_deviation_at_a_place_brings_the_number_compared_there():
+    table = rows().assign(deviation=1e-9, elements=[5, 6, 7] * 2)
+    own = page(Deviation(Value("deviation", at={"layer": 2}), {"arm": "a"}))
+    found = measured(own, table).groupby("outcome")["value"].first().to_dict()
+    assert found["elements[layer=2]"] == 6
+
+
 def test_outcomes_survive_their_file(tmp_path):
     own = page(Mean(SLOPE, {"arm": "a"}), Mean(LAST, {"arm": "a"}))
     found = measured(own, rows(slopes=(1 / 3, 0.1 + 0.2)))
