@@ -15,7 +15,7 @@ import pytest
 
 import dlclaims
 from dlclaims import cli
-from dlclaims.cli import engine
+from dlclaims.cli import authoring, engine
 from dlclaims.cli.progress import Progress
 from dlclaims.engine import numerics
 from dlclaims.execution import context
@@ -25,7 +25,7 @@ from dlclaims.report.words import MINUS
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = (
     *("list", "show", "run", "power", "calibrate", "report", "status", "export"),
-    *("clean", "doctor"),
+    *("clean", "doctor", "new", "completion"),
 )
 HEAVY = ("jax", "keras", "matplotlib", "pandas", "scipy", "seaborn", "tensorflow")
 
@@ -76,7 +76,8 @@ def call(
         for name in [n for n in sys.modules if n.startswith("dlclaims_pages.")]:
             del sys.modules[name]  # as in a new process
         capsys.readouterr()
-        known = words and words[0] in COMMANDS and "--help" not in words
+        takes = {*COMMANDS} - {"new", "completion"}
+        known = words and words[0] in takes and "--help" not in words
         code = cli.call([*words, *(["--pages", str(folder)] if known else [])])
         return Done(code, *capsys.readouterr())
 
@@ -697,3 +698,45 @@ def test_progress_writes_a_line_now_and_then_off_a_terminal(
         monkeypatch.setattr("dlclaims.cli.progress.PAUSE", 0.0)
         progress("finished", two, 2.0)
     assert capsys.readouterr().err == "2 of 3 cells, about 2 s left\n"
+
+
+def test_the_page_that_new_writes_is_that_of_the_contributors_guide() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    [page] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert authoring.TEMPLATE.read_text() == page
+
+
+def test_a_new_page_is_there_and_is_not_written_twice(
+    call: Call, tmp_path: Path
+) -> None:
+    words = ["new", "warm-up", "--pages", str(tmp_path / "own")]
+    done = call(*words)
+    assert done.code == 0
+    assert done.out.strip() == str(tmp_path / "own" / "warm_up.py")
+    assert "dlclaims run warm-up" in done.err
+    shown = call("show", "warm-up-root", "--pages", str(tmp_path / "own"))
+    assert shown.code == 0
+    again = call(*words)
+    assert again.code == 2
+    assert "a file that is not there yet" in again.err
+
+
+@pytest.mark.parametrize(
+    "name", ["Warm", "warm_up", "../up", "-x1", "vanishing-gradient"]
+)
+def test_a_page_needs_a_name_of_its_own(call: Call, tmp_path: Path, name: str) -> None:
+    done = call("new", name, "--pages", str(tmp_path / "own"))
+    assert done.code == 2
+    assert not (tmp_path / "own").exists()
+
+
+@pytest.mark.parametrize("shell", authoring.SHELLS)
+def test_completion_names_the_command(call: Call, shell: str) -> None:
+    assert "dlclaims" in call("completion", shell).out
+
+
+def test_pages_and_claims_are_completed() -> None:
+    context = click.Context(cli.cli, info_name="dlclaims")
+    [argument] = [p for p in cli.cli.commands["show"].params if p.name == "names"]
+    found = [item.value for item in argument.shell_complete(context, "vg-relu")]
+    assert found == ["vg-relu-not-immune"]

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from dlclaims import __version__, results
-from dlclaims.cli import overview, terminal
+from dlclaims.cli import authoring, overview, terminal
 from dlclaims.errors import DlclaimsError, UsageError
 from dlclaims.plan import PROFILES, parse_seeds
 from dlclaims.report import words
@@ -230,7 +230,13 @@ def list_pages(folders: Sequence[Path], out: Path | None, as_json: bool) -> int:
         'dlclaims show "vg-*" --json',
     )
 )
-@click.argument("names", nargs=-1, required=True, metavar="PAGE-OR-CLAIM...")
+@click.argument(
+    "names",
+    nargs=-1,
+    required=True,
+    metavar="PAGE-OR-CLAIM...",
+    shell_complete=authoring.complete_names,
+)
 @_pages_option
 @_out_option
 @_json_option
@@ -253,7 +259,12 @@ def show(
         "dlclaims run my-claim --pages ~/my-pages --out ~/my-results",
     )
 )
-@click.argument("names", nargs=-1, metavar="[PAGES]...")
+@click.argument(
+    "names",
+    nargs=-1,
+    metavar="[PAGES]...",
+    shell_complete=authoring.complete_names,
+)
 @click.option(
     "--profile",
     type=click.Choice(list(PROFILES)),
@@ -356,7 +367,13 @@ def run(
         "dlclaims power vg-relu-not-immune --json",
     )
 )
-@click.argument("names", nargs=-1, required=True, metavar="PAGE-OR-CLAIM...")
+@click.argument(
+    "names",
+    nargs=-1,
+    required=True,
+    metavar="PAGE-OR-CLAIM...",
+    shell_complete=authoring.complete_names,
+)
 @_out_option
 @_pages_option
 @_json_option
@@ -379,7 +396,12 @@ def power(
 @cli.command(
     epilog=_examples("dlclaims calibrate", "dlclaims calibrate vanishing-gradient")
 )
-@click.argument("names", nargs=-1, metavar="[PAGES]...")
+@click.argument(
+    "names",
+    nargs=-1,
+    metavar="[PAGES]...",
+    shell_complete=authoring.complete_names,
+)
 @click.option(
     "--profile",
     type=click.Choice(["quick", "standard", "full"]),
@@ -490,7 +512,12 @@ def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
 @cli.command(
     epilog=_examples("dlclaims status", "dlclaims status vanishing-gradient --json")
 )
-@click.argument("names", nargs=-1, metavar="[PAGES]...")
+@click.argument(
+    "names",
+    nargs=-1,
+    metavar="[PAGES]...",
+    shell_complete=authoring.complete_names,
+)
 @_out_option
 @_pages_option
 @_json_option
@@ -576,6 +603,35 @@ def doctor(
         found["engine"] = engine.examine()
     _print(found, as_json, engine.text if with_engine else terminal.checks)
     return 0 if all(check.is_fine for check in checks) else 3
+
+
+@cli.command(epilog=_examples("dlclaims new learning-rate-warmup --pages ~/my-pages"))
+@click.argument("name")
+@click.option(
+    "--pages",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("my-pages"),
+    show_default=True,
+    metavar="DIR",
+    help="The folder of your own pages.",
+)
+@_common
+def new(name: str, folder: Path) -> int:
+    """Write a page of your own that runs in seconds, to be rewritten."""
+    file = authoring.write_page(name, folder, shelve(()))
+    click.echo(file)
+    terminal.note(f"try: dlclaims run {name} --pages {folder} --profile quick")
+    return 0
+
+
+@cli.command(epilog=_examples('eval "$(dlclaims completion bash)"'))
+@click.argument("shell", type=click.Choice(authoring.SHELLS))
+@_common
+def completion(shell: str) -> int:
+    """Print what a shell reads to complete commands, options, pages and claims."""
+    click.echo(authoring.completion(shell, cli))
+    return 0
 
 
 def _print(found: Any, as_json: bool, text: Callable[[Any], str]) -> None:
