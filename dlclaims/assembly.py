@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlclaims import figures, results, statistics, tables, verdicts
+from dlclaims import data, figures, results, statistics, tables, verdicts
 from dlclaims.design import registration
 from dlclaims.errors import DlclaimsError, PageError
 from dlclaims.pages import Page
@@ -72,6 +72,9 @@ def write(
         )
         results.write_json(new / "verdicts.json", verdicts_of(new, page))
         for figure in page.figures:
+            study = page.study(figure.study)
+            if not study.variants(profile.name) or data.lacking(study.data):
+                continue
             rows = tables.drawn(
                 figure.where,
                 made.measured[figure.study],

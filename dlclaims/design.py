@@ -45,7 +45,28 @@ class Design:
 
     @property
     def studies(self) -> Iterator[tuple[Page, Study]]:
-        return ((p, study) for p in self.pages.values() for study in p.studies)
+        """All studies but those that lack their data."""
+        return (
+            (page, study)
+            for page in self.pages.values()
+            for study in page.studies
+            if not data.lacking(study.data)
+        )
+
+    @property
+    def left_out(self) -> dict[str, tuple[str, ...]]:
+        """Pages whose study a data set would need that this machine lacks, by it."""
+        wanted = [
+            (name, page.name)
+            for page in self.pages.values()
+            for study in page.studies
+            if study.variants(self.profile.name)
+            for name in data.lacking(study.data)
+        ]
+        return {
+            name: tuple(dict.fromkeys(page for n, page in wanted if n == name))
+            for name in dict.fromkeys(name for name, _ in wanted)
+        }
 
     def first_cells(self) -> tuple[Cell, ...]:
         """Return what can be measured at once: all but what waits for a tuning cell."""

@@ -155,7 +155,8 @@ class Study:
         all seeds at once; with ``learning_rate`` too when the study is tuned, and with
         ``status`` (``ok`` or ``diverged``) when replicas can diverge.
     standard, smoke : tuple of Variant
-        The grids of these profiles; `quick` and `full` default to `standard`.
+        The grids of these profiles; `quick` and `full` default to `standard`. A study
+        whose `standard` is empty belongs to `full` alone.
     predict : callable or None
         ``predict(variant)`` returns the same table from theory, without ``seed``.
     tuning : Tuning or None
@@ -168,7 +169,8 @@ class Study:
     controls : tuple of Criterion
         Sanity checks: when one does not hold, no claim on this study gets a verdict.
     data : tuple of str
-        Names of the data sets, for the registration digest.
+        Names of the data sets, for the registration digest. A machine that lacks one
+        of them leaves the study out.
     block : int
         Seeds in a cell.
     equal : tuple of str
@@ -368,8 +370,10 @@ def problems(page: Page) -> list[str]:
     for study in page.studies:
         for profile in ("smoke", "quick", "standard", "full"):
             names = [variant.name for variant in study.variants(profile)]
-            if len(set(names)) != len(names) or not names:
-                found.append(f"study {study.name}: {profile} repeats or lacks variants")
+            if len(set(names)) != len(names):
+                found.append(f"study {study.name}: {profile} repeats variants")
+        if not study.variants("full"):
+            found.append(f"study {study.name} lacks variants")
         found += [
             f"study {study.name}: {words} {name!r}; {nearest(name, known)}"
             for words, names, known in (

@@ -227,6 +227,7 @@ def registration(
             },
         }
         for study in page.studies
+        if study.variants(profile.name)
     ]
     claims = {
         claim.id: {role: _plain(assertion) for role, assertion in claim.assertions}

@@ -26,7 +26,7 @@ def measured(study: Study, records: Iterable[Record]) -> pd.DataFrame:
     parts = [_located(study.name, r.cell.variant, r.table) for r in records]
     if parts:
         return pd.concat(parts, ignore_index=True)
-    factors = [name for name, _ in study.standard[0].factors]
+    factors = [name for name, _ in study.variants("full")[0].factors]
     return pd.DataFrame(columns=["study", "variant", *factors, "seed"])
 
 

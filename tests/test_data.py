@@ -1,11 +1,16 @@
 """Data sets equal their published originals; splits are disjoint, paired, seeded."""
 
+import gzip
+import hashlib
+import io
+import tarfile
+
 import numpy as np
 import pytest
 
 from dlclaims import data
-from dlclaims.data import digits, mnist1d
-from dlclaims.errors import UsageError
+from dlclaims.data import digits, images, mnist1d
+from dlclaims.errors import EnvironmentFault, UsageError
 from dlclaims.seeds import Seeds
 
 SEEDS = Seeds("page/study", (0, 1, 5))
@@ -140,3 +145,101 @@ def test_digest_follows_every_value():
         data.Classification("digits", dataset.x, y, 10, 1797, 360),
     ):
         assert other.digest != dataset.digest
+
+
+def idx(values: np.ndarray) -> bytes:
+    magic = (0x800 | values.ndim).to_bytes(4, "big")
+    return magic + np.array(values.shape, ">u4").tobytes() + values.tobytes()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A machine with no data sets of its own; what the test adds lies in `data`."""
+    monkeypatch.setattr(images, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("DLCLAIMS_DATA", str(tmp_path / "data"))
+    return tmp_path
+
+
+def write_fashion(folder, monkeypatch, examples=7):
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    files = {}
+    for name, (magic, _) in images.FASHION.items():
+        shape = (examples, 28, 28) if magic == 0x803 else (examples,)
+        content = idx(rng.integers(0, 10, shape, dtype=np.uint8))
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+        files[name] = (magic, hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(images, "FASHION", files)
+
+
+@pytest.mark.parametrize("place", ["data", "debian", "keras/datasets"])
+def test_fashion_mnist_is_found_where_it_may_lie(place, elsewhere, monkeypatch):
+    assert data.lacking(["digits", "fashion-mnist"]) == ("fashion-mnist",)
+    write_fashion(elsewhere / place / "fashion-mnist", monkeypatch)
+    assert data.lacking(["digits", "fashion-mnist"]) == ()
+    found = images.load_fashion()
+    assert (found.x.shape, found.pool, found.test) == ((14, 784), 7, 7)
+    assert (found.x.dtype, found.y.dtype) == (np.float32, np.int32)
+    assert found.x.max() == np.float32(9) / np.float32(255)
+    raw = gzip.decompress(
+        (elsewhere / place / "fashion-mnist/t10k-labels-idx1-ubyte.gz").read_bytes()
+    )
+    np.testing.assert_array_equal(found.y[7:], np.frombuffer(raw[8:], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"not gzip at all", "gzip unpacks"),
+        (gzip.compress(idx(np.zeros(7, np.uint8)))[:-4], "gzip unpacks"),
+        (gzip.compress(b"\x80\x04\x95" + b"pickle" * 9), "magic number 0x801"),
+        (gzip.compress(idx(np.zeros(7, np.uint8))[:-1]), "7 bytes of values"),
+        (gzip.compress(idx(np.zeros(7, np.uint8))), "sha256"),
+    ],
+    ids=["no gzip", "torn", "pickle", "short", "other values"],
+)
+def test_a_damaged_idx_file_is_refused(content, expected, elsewhere, monkeypatch):
+    folder = elsewhere / "data" / "fashion-mnist"
+    write_fashion(folder, monkeypatch)
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
+    with pytest.raises(EnvironmentFault, match=expected) as error:
+        images.load_fashion()
+    assert str(folder / "t10k-labels-idx1-ubyte.gz") in error.value.received
+
+
+def test_cifar10_is_read_from_the_archive_that_was_published(elsewhere, monkeypatch):
+    folder = elsewhere / "data" / "cifar10"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    batches = {
+        name: rng.integers(0, 10, (3, 3073), dtype=np.uint8) for name in images.MEMBERS
+    }
+    with tarfile.open(folder / images.CIFAR, "w:gz") as archive:
+        for name in sorted(batches, reverse=True):
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = batches[name].size
+            archive.addfile(member, io.BytesIO(batches[name].tobytes()))
+    with pytest.raises(EnvironmentFault, match="MD5"):
+        images.load_cifar10()
+    content = (folder / images.CIFAR).read_bytes()
+    monkeypatch.setattr(images, "CIFAR_MD5", hashlib.md5(content).hexdigest())
+    found = images.load_cifar10()
+    assert (found.x.shape, found.pool, found.test) == ((18, 3072), 15, 3)
+    whole = np.concatenate(list(batches.values()))
+    np.testing.assert_array_equal(found.y, whole[:, 0])
+    np.testing.assert_allclose(found.x * 255, whole[:, 1:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", data.OPTIONAL)
+def test_a_data_set_that_is_not_here_says_how_to_get_it(name, elsewhere):
+    with pytest.raises(EnvironmentFault) as error:
+        data.load_raw(name)
+    assert "DLCLAIMS_DATA" in error.value.advice
+
+
+@pytest.mark.skipif("fashion-mnist" in data.lacking(data.OPTIONAL), reason="not here")
+def test_fashion_mnist_is_what_was_published():
+    found = data.load_raw("fashion-mnist")
+    assert found.digest == data.DIGESTS["fashion-mnist"]
+    np.testing.assert_array_equal(np.bincount(found.y[:60_000]), np.full(10, 6000))

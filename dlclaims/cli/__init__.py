@@ -20,7 +20,8 @@ import click
 
 from dlclaims import __version__, results
 from dlclaims.cli import authoring, overview, terminal
-from dlclaims.errors import DlclaimsError, UsageError
+from dlclaims.data import images
+from dlclaims.errors import DlclaimsError, EnvironmentFault, UsageError
 from dlclaims.plan import PROFILES, parse_seeds
 from dlclaims.report import words
 from dlclaims.shelf import Shelf, shelve
@@ -183,6 +184,19 @@ def _set_color(context: click.Context, _: click.Parameter, value: bool) -> None:
         context.color = False
 
 
+def _set_data_folder(_: click.Context, __: click.Parameter, value: Path | None) -> None:
+    """Name the folder to this process and all workers that it starts."""
+    if value is None:
+        return
+    if not any((value / name).is_dir() for name in images.WAYS):
+        raise EnvironmentFault(
+            f"a folder that holds {' or '.join(f'{name}/' for name in images.WAYS)}",
+            f"--data-dir {value}",
+            "name the folder above them",
+        )
+    os.environ[images.VARIABLE] = str(value.absolute())
+
+
 def _examples(*lines: str) -> str:
     """Return an epilog of example calls; the mark keeps click from filling it."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
@@ -280,6 +294,16 @@ def show(
 @_executor_options
 @_out_option
 @_pages_option
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    expose_value=False,
+    is_eager=True,
+    callback=_set_data_folder,
+    help="A folder with fashion-mnist/ or cifar10/, for --profile full. Default:"
+    " $DLCLAIMS_DATA.",
+)
 @click.option("--fresh", is_flag=True, help="Measure again what is stored.")
 @click.option("--only-failed", is_flag=True, help="Only pages that lost cells.")
 @click.option(
@@ -325,6 +349,7 @@ def run(
     if dry_run:
         prospects = survey.dry_run(wanted, folder, device=device, fresh=fresh)
         _print(overview.prospects(prospects), as_json, terminal.prospects)
+        terminal.tell_left_out(wanted.left_out)
         return _tell_broken(wanted.shelf, wanted.names)
     with Progress(
         wanted.all_cells(),
@@ -349,6 +374,7 @@ def run(
             on_event=progress,
         )
     if not quiet:
+        terminal.tell_left_out(wanted.left_out)
         trained, stored = (
             sum(getattr(p, n) for p in found) for n in ("trained", "cached")
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlclaims.data import images
 from dlclaims.errors import DlclaimsError
 from dlclaims.report import words
 
@@ -36,6 +37,12 @@ def tell(error: DlclaimsError) -> None:
     parts = (error.expected, error.received, error.advice)
     flat = type(error)(*(" ".join(part.split()) for part in parts))
     note(str(flat))
+
+
+def tell_left_out(found: Mapping[str, Sequence[str]]) -> None:
+    """Tell which data sets this machine lacks, for which pages, and how to get them."""
+    for name, pages in found.items():
+        note(f"left out: {', '.join(pages)} on {name}; to have it, {images.WAYS[name]}")
 
 
 def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:

@@ -81,8 +81,10 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
         )
         for claim in page.claims
     )
-    figures = tuple(tables.figure(folder, figure) for figure in page.figures)
     profile = manifest.get("profile", judged.get("profile", "standard"))
+    studies = [study for study in page.studies if study.variants(profile)]
+    shown = {study.name for study in studies}
+    figures = tuple(tables.figure(folder, f) for f in page.figures if f.study in shown)
     current = registered.get("current", {})
     return model.Page(
         page.name,
@@ -90,7 +92,7 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
         tuple(" ".join(p.split()) for p in re.split(r"\n\s*\n", page.notes.strip())),
         made,
         figures,
-        tuple(designs.study(page, study, profile, variants) for study in page.studies),
+        tuple(designs.study(page, study, profile, variants) for study in studies),
         _theory(tables.rows(folder / "theory.csv")),
         judgement.card(page.card, made),
         current.get("digest", ""),

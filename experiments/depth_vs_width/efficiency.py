@@ -144,7 +144,7 @@ SMOOTH_NO_ADVANTAGE = Claim(
         expected="supported",
     ),
     theory=(
-        r"\inf_{f_n}\|f-f_n\|_{L_2(\mu)} \le \frac{2 r C_f}{\sqrt n},\quad"
+        r"\inf_{f_n}\|f-f_n\|_{L_2(\mu)} \le \frac{2 r C_f}{\sqrt n},\quad "
         r"C_f = \int |\omega|\,|\hat f(\omega)|\,d\omega\quad\text{(one hidden layer)}"
     ),
     references=("barron1993", "yarotsky2017"),

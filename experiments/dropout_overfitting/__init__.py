@@ -35,6 +35,7 @@ from . import (
     averages,
     conventions,
     ensemble,
+    images,
     layer,
     moments,
     overfitting,
@@ -57,6 +58,7 @@ PAGE = Page(
         robustness.STUDY,
         averages.STUDY,
         ensemble.STUDY,
+        *images.STUDIES,
     ),
     claims=(
         layer.KEEP_VS_RATE,
@@ -78,6 +80,7 @@ PAGE = Page(
         overfitting.GAPS,
         ridge.AGREEMENT,
         robustness.ABLATION,
+        *images.FIGURES,
     ),
     card=Card(
         question="How do dropout layers help against overfitting?",

@@ -87,7 +87,7 @@ def measure_rate(variant: Variant, seeds: Seeds, rate: float) -> pd.DataFrame:
         training.examples(dataset, seeds, variant["examples"]),
         seeds,
         variant,
-        variant.steps(training.STEPS),
+        variant.steps(training.STEPS if dataset.name in DATA else training.IMAGE_STEPS),
         record_every=RECORD_EVERY if is_stopped else 0,
     )
     rows = (

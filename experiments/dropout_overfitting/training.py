@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from dlclaims.seeds import Seeds
 
 WIDTH = 128
-STEPS = 800
+STEPS, IMAGE_STEPS = 800, 4000
 BATCH = 32
 VALIDATION = 400
 DATA = ("digits", "mnist1d")
-TITLES = {"digits": "digits", "mnist1d": "MNIST-1D"}
-CHANCE = 0.1  # both data sets have ten classes
+TITLES = {
+    "digits": "digits",
+    "mnist1d": "MNIST-1D",
+    "fashion-mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+}
+CHANCE = 0.1  # all data sets have ten classes
 GUESSING = math.log(10)  # nats: the loss of ten equal probabilities
 
 #: Adam's rates, one grid for all networks. A network's rate is the best on validation

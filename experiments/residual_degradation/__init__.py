@@ -38,6 +38,7 @@ PAGE = Page(
         dominance.STUDY,
         growth.STUDY,
         docblock.STUDY,
+        *training.IMAGES.values(),
     ),
     claims=(
         claims.DEGRADATION,
@@ -60,6 +61,7 @@ PAGE = Page(
         dominance.RATIOS,
         growth.GROWTH,
         training.LESION,
+        *training.ERRORS_ON_IMAGES,
     ),
     card=Card(
         question="Why do residual connections help very deep networks?",

@@ -67,11 +67,13 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
     """Gradient by blocks passed, one panel a branch."""
     titles = {branch: f"branch energy {branch:g}" for branch in BRANCHES}
     named = table.assign(
-        title=table["branch"].map(titles), log10=table["log_gradient"] / np.log(10)
+        title=table["branch"].map(titles),
+        log10=table["log_gradient"] / np.log(10),
+        strength=table["skip"].map("skip of {:g}".format),
     )
     for title, panel in figures.panels(ax, list(titles.values())).items():
         chosen = named[named["title"] == title]
-        figures.profile(chosen, panel, x="blocks_passed", y="log10", hue="skip")
+        figures.profile(chosen, panel, x="blocks_passed", y="log10", hue="strength")
         panel.set_xlabel("blocks passed, from the output")
         panel.set_ylabel("log10 gradient")
 

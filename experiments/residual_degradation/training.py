@@ -6,6 +6,7 @@ All errors are those of evaluation mode: normalisation uses its moving averages.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from dlclaims.data import Classification
     from dlclaims.seeds import Seeds
 
 STEPS = 1000
@@ -53,8 +55,12 @@ def loss(y: Any, logits: Any) -> Any:
     return keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
 
 
+def dataset_of(variant: Variant) -> Classification:
+    return data.load(dict(variant.factors).get("data", DATA))
+
+
 def network(variant: Variant) -> Net:
-    dataset = data.load(DATA)
+    dataset = dataset_of(variant)
     return Net(
         dataset.features,
         dataset.classes,
@@ -65,7 +71,7 @@ def network(variant: Variant) -> Net:
 
 
 def train(net: Net, variant: Variant, seeds: Seeds, steps: int) -> engine.Runs:
-    dataset = data.load(DATA)
+    dataset = dataset_of(variant)
     examples = engine.Examples(
         dataset.x, dataset.y, *data.split(dataset, seeds, TRAIN, VALIDATION)
     )
@@ -105,12 +111,14 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     )
     if variant["normalization"] != "batch" or len(variant.learning_rates) > 1:
         return table
-    return table.assign(**gradients(net, variant, seeds), **lesions(net, runs, seeds))
+    return table.assign(
+        **gradients(net, variant, seeds), **lesions(net, runs, variant, seeds)
+    )
 
 
 def gradients(net: Net, variant: Variant, seeds: Seeds) -> dict[str, list[float]]:
     """Return the columns on gradients, a number for each replica."""
-    dataset = data.load(DATA)
+    dataset = dataset_of(variant)
     split = data.split(dataset, seeds, TRAIN, VALIDATION)
     batches = dict(zip(seeds, split.train[:, :BATCH], strict=True))
     early = train(net, variant, seeds, EARLY)
@@ -134,9 +142,11 @@ def gradients(net: Net, variant: Variant, seeds: Seeds) -> dict[str, list[float]
     }
 
 
-def lesions(net: Net, runs: engine.Runs, seeds: Seeds) -> dict[str, list[float]]:
+def lesions(
+    net: Net, runs: engine.Runs, variant: Variant, seeds: Seeds
+) -> dict[str, list[float]]:
     """Return the columns on removed blocks, a number for each replica."""
-    dataset = data.load(DATA)
+    dataset = dataset_of(variant)
     tests = data.split(dataset, seeds, TRAIN, VALIDATION).test
     tests = tests[:, :: math.ceil(tests.shape[1] / TESTS)]
     own = dict(zip(seeds, tests, strict=True))
@@ -204,6 +214,26 @@ STUDY = Study(
 )
 
 
+def on_images(dataset: str, title: str) -> Study:
+    """The networks of all depths on images, under `full` where a machine has them."""
+    return replace(
+        STUDY,
+        name=dataset,
+        title=f"Plain and residual networks of 4 to 80 layers on {title}",
+        standard=(),
+        quick=(),
+        smoke=(),
+        full=variants(*({"data": dataset, **v} for v in by_depth(*DEPTHS, 80))),
+        data=(dataset,),
+        sensitivity=(),
+    )
+
+
+IMAGES = {
+    "fashion-mnist": on_images("fashion-mnist", "Fashion-MNIST"),
+    "cifar10": on_images("cifar10", "CIFAR-10"),
+}
+
 WORDS = {"plain": "plain", "residual": "with skips"}
 
 
@@ -228,6 +258,11 @@ ERROR = Figure(
         " the same layers with skips do not."
     ),
     where={"normalization": "batch"},
+)
+
+ERRORS_ON_IMAGES = tuple(
+    replace(ERROR, name=f"error-{name}", study=name, title=f"{ERROR.title}: {name}")
+    for name in IMAGES
 )
 
 
