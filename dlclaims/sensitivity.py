@@ -1,13 +1,15 @@
 """Sensitivity arms: whether a condition still fails when its study is run otherwise.
 
 A condition that fails might fail for want of steps, or because equal parameters were
-not equal work. Where its study declares such arms (`pages.SENSITIVITY`), the variants
-that it compares are tuned and measured again under each. What comes out is shown beside
-the verdict, and never decides it.
+not equal work. Where a claim came out negative and the condition's study declares such
+arms (`pages.SENSITIVITY`), the variants that it compares are measured again under each,
+at the best of their learning rate and its neighbours in the grid. What comes out is
+shown beside the verdict, and never decides it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +24,9 @@ from dlclaims.statistics import faults
 from dlclaims.store import Record
 
 SCHEMA = 1
+
+#: Verdicts of claims that came out negative.
+NEGATIVE = ("refuted", "conditional")
 
 
 @dataclass(frozen=True)
@@ -44,16 +49,26 @@ def trials(folder: Path, page: Page) -> tuple[Trial, ...]:
         for criterion, found in zip(
             made.criteria, judged["claims"][claim.id][role]["criteria"], strict=True
         )
+        if judged["claims"][claim.id][role]["verdict"] in NEGATIVE
         if found["answer"] == "fails"
         for arm in page.study(criterion.study).sensitivity
     )
 
 
-def first_cells(wanted: Design, page: Page, tried: Iterable[Trial]) -> tuple[Cell, ...]:
+def first_cells(
+    folder: Path, wanted: Design, page: Page, tried: Iterable[Trial]
+) -> tuple[Cell, ...]:
     """Return the cells of trials that can be measured at once.
 
     Those of a tuned study are its tuning cells; `Design.cells_after` gives the others.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the page's results, which tell the learning rates that were chosen.
     """
+    chosen = results.read_table(folder / "variants.csv")
+    rates = chosen.set_index(["study", "variant"]).get("learning_rate", {})
     found: dict[Cell, None] = {}
     for trial in tried:
         study = page.study(trial.criterion.study)
@@ -65,8 +80,21 @@ def first_cells(wanted: Design, page: Page, tried: Iterable[Trial]) -> tuple[Cel
             )
         )
         arms = selections(trial.criterion)
-        found |= {c: None for c in cells if any(c.variant.matches(a) for a in arms)}
+        found |= {
+            _near(cell, rates.get((cell.study, cell.variant.name), math.nan)): None
+            for cell in cells
+            if any(cell.variant.matches(arm) for arm in arms)
+        }
     return tuple(found)
+
+
+def _near(cell: Cell, rate: float) -> Cell:
+    """Return a tuning cell with `rate` of its grid and the two rates beside it."""
+    grid = cell.learning_rates
+    if rate not in grid:
+        return cell
+    at = grid.index(rate)
+    return replace(cell, learning_rates=grid[max(0, at - 1) : at + 2])
 
 
 def write(

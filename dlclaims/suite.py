@@ -219,7 +219,7 @@ def run(
             cell
             for name in trials
             for cell in sensitivity.first_cells(
-                wanted, wanted.pages[name], trials[name]
+                folder / name, wanted, wanted.pages[name], trials[name]
             )
         )
         for name in trials:

@@ -1,12 +1,13 @@
 """Equal costs, sensitivity arms and mechanism controls, declared in a line each."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dlclaims import pages, plan, results, suite
+from dlclaims import pages, plan, results, sensitivity, suite
 from dlclaims.claims import Criterion, Difference, LogRatio, Mean, Region, Value
 from dlclaims.errors import PageError
 from dlclaims.plan import PROFILES
@@ -56,7 +57,7 @@ PAGE = Page(
             measure,
             standard=grid(level=(1, 2, 3)),
             smoke=grid(level=(1, 2)),
-            tuning=Tuning((0.01, 0.1, 1.0), choose="score", trains_above=-10.0),
+            tuning=Tuning((0.001, 0.01, 0.1, 1.0, 10.0), "score", trains_above=-10.0),
             equal=("parameters",),
             sensitivity=("longer", "equal-work"),
         ),
@@ -119,6 +120,22 @@ def test_only_what_fails_is_tried_and_only_the_arms_it_compares(out: Path) -> No
     stages = 2  # tuning and evaluation
     assert arms.count("longer") == arms.count("equal-work") == levels * stages
     assert arms.count("") == 3 * stages
+    rates = [re.search(r'"learning_rates":\[(.*?)\]', text)[1] for text in cells]
+    grid, near = "0.001,0.01,0.1,1.0,10.0", "0.01,0.1,1.0"
+    found = Counter(zip(arms, rates, strict=True))
+    assert found["", grid] == 3
+    assert found["longer", near] == found["equal-work", near] == levels
+
+
+def test_an_inconclusive_claim_is_not_tried_again(
+    out: Path, folder: Path, tmp_path: Path
+) -> None:
+    page = pages.load("slow", folder / "slow.py")
+    judged = results.read_json(out / "slow" / "verdicts.json")
+    assert len(sensitivity.trials(out / "slow", page)) == 2
+    judged["claims"]["slow-gain"]["document"]["verdict"] = "inconclusive"
+    results.write_json(tmp_path / "verdicts.json", judged)
+    assert sensitivity.trials(tmp_path, page) == ()
 
 
 def test_a_run_that_changes_nothing_keeps_what_was_tried(

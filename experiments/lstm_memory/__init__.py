@@ -17,7 +17,7 @@ against it. *Gates*: LSTMs without one of them, where memory must be kept or rep
 All trained networks have as many weights and steps, each at its own learning rate, and
 see every sequence once.
 
-**What would change our mind.** An LSTM with Keras' biases that recalls over 80 steps in
+**What would change our mind.** An LSTM with Keras' biases that recalls over 50 steps in
 the same budget; a SimpleRNN that does so against interference; gradients of a trained
 LSTM that reach no further than before; a gate without which memories can be replaced.
 """
@@ -63,11 +63,11 @@ PAGE = Page(
         answer=(
             "The cell state is carried on by forget gates: where nothing else reads the"
             " past, its gradient is exactly their product.",
-            "They must be open to help. Over 80 steps, biases for the lag solve"
-            " {lm-chrono/solves-lstm-chrono-cued-80} of the seeds against interference,"
-            " Keras' default {lm-chrono/fails-lstm-1-cued-80}.",
-            "A SimpleRNN solves {lm-lstm-longer-lags/solves-rnn-free-80} of them where"
-            " nothing interferes, and {lm-lstm-longer-lags/fails-rnn-cued-80} where the"
+            "They must be open to help. Over 50 steps, biases for the lag solve"
+            " {lm-chrono/solves-lstm-chrono-cued-50} of the seeds against interference,"
+            " Keras' default {lm-chrono/fails-lstm-1-cued-50}.",
+            "A SimpleRNN solves {lm-lstm-longer-lags/solves-rnn-free-50} of them where"
+            " nothing interferes, and {lm-lstm-longer-lags/fails-rnn-cued-50} where the"
             " same symbols follow.",
             "Training opens the gates: gradients over 40 steps grow by"
             " {lm-after-training/rise}.",

@@ -50,7 +50,6 @@ STUDY = Study(
     tuning=training.TUNING,
     diverged=training.DIVERGED,
     equal=("parameters", "steps", "examples_seen"),
-    sensitivity=("longer",),
 )
 
 SHORT_NAMES = {

@@ -197,7 +197,7 @@ EQUATIONS_EXACT = Claim(
         expected="supported",
     ),
     theory=(
-        r"f_t,i_t,O_t=\sigma(W_\cdot[h_{t-1},x_t]+b_\cdot),\quad"
+        r"f_t,i_t,O_t=\sigma(W_\cdot[h_{t-1},x_t]+b_\cdot),\quad "
         r"C_t=f_t\odot C_{t-1}+i_t\odot\tilde C_t,\quad h_t=O_t\odot\tanh C_t"
     ),
     references=("hochreiter1997", "gers2000"),

@@ -241,7 +241,7 @@ FORGET_PRODUCT = Claim(
         expected="supported",
     ),
     theory=(
-        r"\frac{\partial c_T}{\partial c_{T-k}}=\prod_{t=T-k+1}^{T} f_t,\quad"
+        r"\frac{\partial c_T}{\partial c_{T-k}}=\prod_{t=T-k+1}^{T} f_t,\quad "
         r"k_{1/2}=\frac{\ln 2}{-\ln f}:\ 1,\ 2.2,\ 14\ \text{steps at}\ b_f=0,1,3"
     ),
     references=("hochreiter1997", "gers2000"),

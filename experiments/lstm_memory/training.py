@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +27,11 @@ SOLVED = 0.9  # accuracy
 SOLVED_ADDING = sequences.ADDING_LOSS / 10
 
 TUNING = Tuning(
-    rates=(0.001, 0.003, 0.01, 0.03, 0.1),
+    rates=(0.004, 0.016, 0.064, 0.256),
     choose="score",
     trains_above=-0.95 * sequences.RECALL_LOSS,
 )
+SLOW = replace(TUNING, rates=(0.00025, 0.001, 0.004, 0.016))  # for longer training
 
 
 def adam() -> keras.optimizers.Optimizer:
