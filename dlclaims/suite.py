@@ -61,6 +61,12 @@ class PageResult:
     failed: Mapping[str, str] = field(default_factory=dict)
     error: DlclaimsError | None = None
 
+    def _repr_html_(self) -> str:
+        """Return the claims with their verdicts and all figures, for a notebook."""
+        from dlclaims.report import notebook
+
+        return notebook.render(self.page, self.verdicts, self.figures)
+
     @property
     def verdicts(self) -> dict[str, Any]:
         """The content of ``verdicts.json``; empty without results."""
@@ -92,10 +98,28 @@ class PageResult:
         return {file.stem: file for file in sorted(self.folder.glob("*.svg"))}
 
 
-def load(out: Path | None = None) -> dict[str, PageResult]:
+class Loaded(dict[str, PageResult]):
+    """Results by page, which a notebook shows one below the other."""
+
+    def _repr_html_(self) -> str:
+        return "".join(page._repr_html_() for page in self.values())
+
+
+class Ran(tuple[PageResult, ...]):
+    """Results of a run, which a notebook shows one below the other."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return "".join(page._repr_html_() for page in self)
+
+
+def load(out: Path | None = None) -> Loaded:
     """Return the results that lie in a folder, by page; nothing is trained."""
     folder = Path(out) if out else results.default_out()
-    return {name: PageResult(name, folder / name) for name in results.names(folder)}
+    return Loaded(
+        (name, PageResult(name, folder / name)) for name in results.names(folder)
+    )
 
 
 def run(
@@ -113,7 +137,7 @@ def run(
     only_failed: bool = False,
     max_minutes: float | None = None,
     on_event: OnEvent = lambda kind, cell, seconds: None,
-) -> tuple[PageResult, ...]:
+) -> Ran:
     """Run pages as far as they are not run yet; write their results and the report.
 
     Parameters
@@ -125,7 +149,8 @@ def run(
     seeds : sequence of int, optional
         Instead of the profile's evaluation seeds.
     jobs : int, optional
-        Worker processes; by default one a core, on GPUs one a card.
+        Worker processes; by default one a core as far as memory goes, on GPUs one a
+        card.
     device : str
         ``auto``, ``cpu`` or ``gpu``.
     executor : str
@@ -148,9 +173,10 @@ def run(
 
     Returns
     -------
-    tuple of PageResult
-        One for each selected page, in the shelf's order. A page that is broken, or
-        breaks while its results are made, has an `error`; the others still run.
+    Ran
+        A tuple with one `PageResult` for each selected page, in the shelf's order. A
+        page that is broken, or breaks while its results are made, has an `error`; the
+        others still run.
 
     Raises
     ------
@@ -234,7 +260,7 @@ def run(
         write_report(folder, wanted.shelf, written.keys())
         for name, made_from in written.items():
             stamps.write(folder, name, made_from)
-    return tuple(
+    return Ran(
         PageResult(
             name,
             folder / name,

@@ -1,5 +1,6 @@
 """The command line as a newcomer types it: words, exit codes, where things go."""
 
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -17,6 +19,7 @@ import dlclaims
 from dlclaims import cli
 from dlclaims.cli import authoring, engine
 from dlclaims.cli.progress import Progress
+from dlclaims.data import images
 from dlclaims.engine import numerics
 from dlclaims.execution import context
 from dlclaims.plan import Cell
@@ -25,7 +28,7 @@ from dlclaims.report.words import MINUS
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = (
     *("list", "show", "run", "power", "calibrate", "report", "status", "export"),
-    *("clean", "doctor", "new", "completion"),
+    *("clean", "doctor", "quiz", "new", "completion"),
 )
 HEAVY = ("jax", "keras", "matplotlib", "pandas", "scipy", "seaborn", "tensorflow")
 
@@ -740,3 +743,79 @@ def test_pages_and_claims_are_completed() -> None:
     [argument] = [p for p in cli.cli.commands["show"].params if p.name == "names"]
     found = [item.value for item in argument.shell_complete(context, "vg-relu")]
     assert found == ["vg-relu-not-immune"]
+
+
+# The quiz
+
+
+def test_the_quiz_asks_what_is_not_simply_true_and_counts(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("run", "batch-noise", "--profile", "smoke", "-q")
+    done = call("quiz", "batch-noise")  # no terminal here: all answers are told
+    assert "refuted (too small)" in done.out
+    assert "all of it: dlclaims show batch-noise-root" in done.out
+    assert "results/batch-noise/noise.svg" in done.out
+    [question] = call("quiz", "batch-noise-root", "--json").json["questions"]
+    assert (question["claim"], question["verdict"]) == ("batch-noise-root", "refuted")
+
+    for letters, told in (("f\n", "1 of 1 answer"), ("x\nt\n", "0 of 1 answer")):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(letters))
+        for stream in (sys.stdin, sys.stdout):
+            monkeypatch.setattr(stream, "isatty", lambda: True)
+        assert told in call("quiz", "batch-noise").out
+
+
+def test_the_quiz_asks_only_about_the_claims_that_are_named(call: Call) -> None:
+    words = ["--out", str(ROOT / "results"), "--json"]
+    every = call("quiz", "vanishing-gradient", *words).json["questions"]
+    [one] = call("quiz", "vg-relu-not-immune", *words).json["questions"]
+    assert one in every
+    assert len(every) > 1
+    assert {question["verdict"] for question in every} <= {"refuted", "conditional"}
+
+
+def test_the_quiz_needs_results(call: Call) -> None:
+    done = call("quiz", "batch-noise")
+    assert (done.code, done.out) == (2, "")
+    assert "run a page first" in done.err
+
+
+# Help, word for word: `pytest --snapshot-update` after a change that is meant.
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_is_as_it_was_read(
+    call: Call, command: str, snapshot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert call(*command.split(), "--help").out == snapshot
+
+
+# Data sets that a machine may lack
+
+
+def test_what_a_machine_lacks_is_left_out_and_told(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv(images.VARIABLE, str(tmp_path / "none"))
+    words = ["run", "dropout-overfitting", "--dry-run", "--profile"]
+    done = call(*words, "full")
+    assert "left out: dropout-overfitting on fashion-mnist" in done.err
+    assert "left out: dropout-overfitting on cifar10" in done.err
+    assert "dropout-overfitting/fashion-mnist" not in done.out
+    assert call(*words, "standard").err == ""
+
+    (tmp_path / "data" / "cifar10").mkdir(parents=True)
+    (tmp_path / "data" / "cifar10" / images.CIFAR).write_bytes(b"")
+    done = call(*words, "full", "--data-dir", str(tmp_path / "data"))
+    assert "on cifar10" not in done.err
+    assert "dropout-overfitting/cifar10/cifar10-500-none" in done.out
+
+
+def test_a_data_folder_without_data_is_refused(call: Call, tmp_path: Path) -> None:
+    done = call("run", "--profile", "full", "--data-dir", str(tmp_path))
+    assert (done.code, done.out) == (3, "")
+    assert "fashion-mnist/ or cifar10/" in done.err

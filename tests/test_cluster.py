@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,11 +26,12 @@ ROOT = Path(__file__).resolve().parent.parent
 class Machine:
     """A scheduler and its workers, each a process; workers see another folder."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, folder: Path, protocol: str = "tcp", **settings: str):
+        self._folder, self._settings = folder, settings
         self._processes: list[subprocess.Popen[str]] = []
-        log = self.start("scheduler", "--host", "127.0.0.1", "--port", "0")
-        self.address = self.wait_for(log, r"Scheduler at: +(tcp://\S+)")
+        where = ("--host", "127.0.0.1", "--port", "0", "--protocol", protocol)
+        log = self.start("scheduler", *where)
+        self.address = self.wait_for(log, rf"Scheduler at: +({protocol}://\S+)")
 
     def start(self, *words: str) -> Path:
         log = self._folder / f"{len(self._processes)}.log"
@@ -38,7 +40,7 @@ class Machine:
                 subprocess.Popen(
                     [sys.executable, "-m", "dask", *words],
                     cwd=self._folder,
-                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                    env={**os.environ, **self._settings, "PYTHONPATH": str(ROOT)},
                     stdout=file,
                     stderr=subprocess.STDOUT,
                     text=True,
@@ -170,6 +172,50 @@ def test_a_worker_with_another_version_is_refused(
     monkeypatch.setattr(cluster, "__version__", "99.0")
     with pytest.raises(EnvironmentFault, match=r"dlclaims 99\.0 on every worker"):
         run(Store(tmp_path / "cells"), folder, scheduler=machine.address)
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """Return what Dask's configuration needs for TLS, as CONTRIBUTING tells it."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
+            *("-subj", "/CN=dlclaims", "-days", "1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    roles = ("SCHEDULER", "WORKER", "CLIENT")
+    return {
+        "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(certificate),
+        **{f"DASK_DISTRIBUTED__COMM__TLS__{r}__CERT": str(certificate) for r in roles},
+        **{f"DASK_DISTRIBUTED__COMM__TLS__{r}__KEY": str(key) for r in roles},
+    }
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates")
+def test_a_cluster_over_tls_measures_the_same_and_refuses_strangers(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    settings = certificates(tmp_path)
+    machine = Machine(tmp_path, "tls", **settings)
+    try:
+        machine.worker()
+        monkeypatch.setattr(cluster, "PATIENCE", 3.0)
+        with pytest.raises(EnvironmentFault, match="a Dask scheduler at tls:"):
+            run(Store(tmp_path / "cells"), folder, scheduler=machine.address)
+        monkeypatch.setattr(cluster, "PATIENCE", 10.0)
+        with dask.config.set(dask.config.collect_env(settings)):
+            there = run(
+                Store(tmp_path / "cells"), folder, FINE[:2], scheduler=machine.address
+            )
+    finally:
+        machine.end()
+    here = execution.run(FINE[:2], Store(tmp_path / "here"), folders=[folder])
+    assert tables(there) == tables(here)
 
 
 def test_a_cluster_of_this_machine_needs_no_address(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 from dlclaims import assembly
 from dlclaims.errors import EnvironmentFault
-from dlclaims.execution import context, local
+from dlclaims.execution import capacity, context, local
 from dlclaims.execution.local import Pool, Task
 from dlclaims.plan import Cell
 
@@ -80,13 +81,68 @@ def test_each_backend_counts_its_own_cards_and_does_so_once(
 def test_no_card_is_looked_for_where_none_is_wanted_or_shown(
     probes: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cores = len(os.sched_getaffinity(0))
-    assert context.slots("cpu") == ("-1",) * cores
+    monkeypatch.setattr(capacity, "workers", lambda: 3)
+    assert context.slots("cpu") == ("-1",) * 3
     monkeypatch.setattr(context, "GPU_NODES", ())
-    assert context.slots("auto") == ("-1",) * cores
+    assert context.slots("auto") == ("-1",) * 3
     with pytest.raises(EnvironmentFault, match="shows no GPU"):
         context.slots("gpu")
     assert probes == []
+
+
+# For how many workers there is room.
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, str]], int]:
+    """Return how many workers a machine of 8 processors carries, given its files."""
+    monkeypatch.setattr(capacity, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(capacity, "CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+
+    def workers(files: dict[str, str]) -> int:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return capacity.workers()
+
+    return workers
+
+
+GIB = 2**30
+PLENTY = {"proc/meminfo": "MemTotal: 1 kB\nMemAvailable:   99999999 kB\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "number"),
+    [
+        ({}, 8),
+        (PLENTY, 8),
+        ({"proc/meminfo": f"MemAvailable: {4 * GIB // 1024} kB\n"}, 2),
+        ({"proc/meminfo": "MemAvailable: 1024 kB\n"}, 1),
+        (PLENTY | {"cgroup/cpu.max": "150000 100000\n"}, 2),
+        (PLENTY | {"cgroup/cpu.max": "max 100000\n"}, 8),
+        (PLENTY | {"cgroup/a/b/cpu.max": "300000 100000\n"}, 3),
+        (PLENTY | {"cgroup/a/cpu.max": "300000 100000\n"}, 3),
+        (PLENTY | {"cgroup/c/cpu.max": "300000 100000\n"}, 8),  # another group
+        (
+            PLENTY
+            | {
+                "cgroup/a/memory.max": f"{6 * GIB}\n",
+                "cgroup/a/memory.current": f"{4 * GIB}\n",
+                "cgroup/a/memory.stat": f"anon 1\ninactive_file {2 * GIB}\n",
+            },
+            2,
+        ),
+        (PLENTY | {"cgroup/memory.max": "max\n", "cgroup/memory.current": "9\n"}, 8),
+    ],
+)
+def test_workers_are_as_many_as_processors_and_memory_carry(
+    machine: Callable[[dict[str, str]], int], files: dict[str, str], number: int
+) -> None:
+    assert machine({"proc/self/cgroup": "1:cpu:/x\n0::/a/b\n"} | files) == number
 
 
 # Which worker sees which card.

@@ -25,7 +25,7 @@ from dlclaims.report import bibliography, forest, html, markdown, model, words, 
 
 Known = dict[str, Page]
 HOSTILE = "<script>alert('1')</script> & \"quoted\" | [x](javascript:alert) *a*"
-FILES = ("report.html", "README.md", "report.json")
+FILES = ("report.html", "README.md", "report.json", "report.schema.json")
 
 
 def judge_together(out: Path) -> None:

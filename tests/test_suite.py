@@ -460,6 +460,26 @@ def test_run_and_load_are_the_packages(folder: Path, tmp_path: Path) -> None:
     assert dlclaims.load(tmp_path / "nothing") == {}
 
 
+def test_a_notebook_shows_verdicts_and_pictures(folder: Path, tmp_path: Path) -> None:
+    (found,) = ran = suite.run(
+        "batch-noise", profile="smoke", out=tmp_path, folders=[folder], jobs=1
+    )
+    shown = found._repr_html_()
+    assert shown in ran._repr_html_()
+    assert shown in suite.load(tmp_path)._repr_html_()
+    assert "❌ refuted (too small)" in shown
+    assert shown.count('src="data:image/svg+xml;base64,') == 1
+    judged = results.read_json(tmp_path / "batch-noise" / "verdicts.json")
+    [claim] = judged["claims"].values()
+    claim["document"]["text"] = "<script>alert(1)</script>"
+    results.write_json(tmp_path / "batch-noise" / "verdicts.json", judged)
+    assert "&lt;script&gt;" in found._repr_html_()
+    assert "<script" not in found._repr_html_()
+    assert suite.PageResult("none", tmp_path)._repr_html_() == (
+        "<h3>none (no results)</h3>"
+    )
+
+
 def test_without_an_argument_results_lie_here_or_in_the_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,7 +130,7 @@ def _jobs_option(command: Command) -> Command:
     return click.option(
         "--jobs",
         type=_Count("a number of workers", least=1),
-        help="Workers. Default: one a core, on GPUs one a card.",
+        help="Workers. Default: one a core as far as memory goes, on GPUs one a card.",
     )(command)
 
 
@@ -629,6 +629,34 @@ def doctor(
         found["engine"] = engine.examine()
     _print(found, as_json, engine.text if with_engine else terminal.checks)
     return 0 if all(check.is_fine for check in checks) else 3
+
+
+@cli.command(epilog=_examples("dlclaims quiz", "dlclaims quiz vanishing-gradient"))
+@click.argument(
+    "names",
+    nargs=-1,
+    metavar="[PAGE-OR-CLAIM]...",
+    shell_complete=authoring.complete_names,
+)
+@_out_option
+@_pages_option
+@_json_option
+@_common
+def quiz(
+    names: Sequence[str], out: Path | None, folders: Sequence[Path], as_json: bool
+) -> int:
+    """Ask what people believe and experiments do not simply confirm.
+
+    Off a terminal all questions are printed with their answers.
+    """
+    from dlclaims.cli.quiz import ask, questions, text
+
+    found = questions(shelve(folders), names, out or results.default_out())
+    if sys.stdin.isatty() and sys.stdout.isatty() and not as_json:
+        ask(found)
+    else:
+        _print(found, as_json, text)
+    return 0
 
 
 @cli.command(epilog=_examples("dlclaims new learning-rate-warmup --pages ~/my-pages"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import platform
 import sys
@@ -57,6 +58,7 @@ def examine(out: Path, folders: Sequence[Path] = ()) -> tuple[Check, ...]:
         *_backend(),
         Check("cores", str(len(os.sched_getaffinity(0)))),
         _memory(),
+        _workers(),
         _folder(out),
         *_pages(folders),
     )
@@ -110,6 +112,14 @@ def _memory() -> Check:
     # A worker that has imported TensorFlow holds about 0.7 GiB.
     lack = "" if size >= 2 else "run with --jobs 1, and close other programs"
     return Check("memory", f"{size:.1f} GiB", lack)
+
+
+def _workers() -> Check:
+    from dlclaims.execution import capacity
+
+    free = capacity.free_bytes() / 2**30
+    told = f"; {free:.1f} GiB are free" if free < math.inf else ""
+    return Check("workers", f"{capacity.workers()} by default{told}")
 
 
 def _folder(out: Path) -> Check:

@@ -78,7 +78,7 @@ def describe(shelf: Shelf, words: Sequence[str], out: Path) -> dict[str, Any]:
                 "id": name,
                 "page": planned[name].page,
                 "text": planned[name].text,
-                "statements": _statements(name),
+                "statements": statements(name),
             }
             for name in missing
         ],
@@ -177,7 +177,7 @@ def _claim(page: Page, claim: Claim, out: Path) -> dict[str, Any]:
         "kinds": list(claim.kinds),
         "theory": claim.theory,
         "references": list(claim.references),
-        "statements": _statements(claim.id),
+        "statements": statements(claim.id),
         "profile": found.get("profile"),
         **{
             role: _assertion(made, outcome.get(role)) if made else None
@@ -186,7 +186,8 @@ def _claim(page: Page, claim: Claim, out: Path) -> dict[str, Any]:
     }
 
 
-def _statements(claim_id: str) -> list[dict[str, Any]]:
+def statements(claim_id: str) -> list[dict[str, Any]]:
+    """Return what the document says that a claim tests."""
     return [
         {"id": s.id, "question": s.question, "part": s.part, "text": s.text}
         for s in source.statements_of(claim_id)

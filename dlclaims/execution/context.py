@@ -13,7 +13,7 @@ from pathlib import Path
 from dlclaims import data, pages
 from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import EnvironmentFault, UsageError, nearest
-from dlclaims.execution import code
+from dlclaims.execution import capacity, code
 from dlclaims.pages import Page, Study
 from dlclaims.store import Context
 
@@ -112,12 +112,12 @@ def cards() -> tuple[str, ...]:
 def slots(device: str) -> tuple[str, ...]:
     """Return the places for workers, by the card that one sees there.
 
-    On a CPU one for each processor that this process may use, and no card is seen; on
-    GPUs one for each card.
+    On a CPU as many as `capacity.workers`, and no card is seen; on GPUs one for each
+    card.
     """
     if resolve_device(device) == "gpu":
         return cards()
-    return (NO_CARD,) * len(os.sched_getaffinity(0))
+    return (NO_CARD,) * capacity.workers()
 
 
 def shows_gpu() -> bool:

@@ -15,7 +15,7 @@ from dlclaims.report.soundness import Calibration, Replication
 from dlclaims.report.words import NOT_RUN
 from dlclaims.source import Document, Reason, Statement
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)
@@ -281,10 +281,21 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """How often a fault was injected into runs, and what became of their cells."""
+
+    fault: str
+    injections: int
+    lost: int
+    duplicated: int
+    recomputed: int
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything: pages, coverage of the document, references, what is missing.
 
-    `calibration` and `replication` are None until they are made.
+    `calibration` and `replication` are None until they are made, `faults` empty.
     """
 
     document: Document
@@ -294,6 +305,7 @@ class Report:
     references: tuple[Reference, ...]
     calibration: Calibration | None
     replication: Replication | None
+    faults: tuple[Fault, ...]
     missing: tuple[str, ...]
 
     @property

@@ -53,6 +53,7 @@ def build(folder: Path, known: Mapping[str, pages.Page]) -> model.Report:
         _references(known.values()),
         calibration.calibration(folder, made),
         calibration.replication(folder, made),
+        tuple(_fault(row) for row in tables.rows(folder / "faults.csv")),
         tuple(
             f"There are results of {name}, but its page is not at hand: name its folder"
             " with --pages."
@@ -105,6 +106,11 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
         tuple(_older(page, judged, current)),
         tables.listed(folder, folder),
     )
+
+
+def _fault(row: Row) -> model.Fault:
+    names = ("injections", "lost", "duplicated", "recomputed")
+    return model.Fault(row["fault"], *(int(row[name]) for name in names))
 
 
 def _theory(rows: Sequence[Row]) -> tuple[model.Theory, ...]:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from dlclaims import results
 from dlclaims.report import html, markdown, model
+from dlclaims.report.schema import schema
 
 #: What stands between these in the clone's README is written by `write`.
 TABLE = re.compile(r"(<!-- verdicts:begin -->\n).*?(<!-- verdicts:end -->)", re.DOTALL)
 
 
 def write(report: model.Report, folder: Path) -> None:
-    """Write ``report.html``, ``README.md`` and ``report.json`` into `folder`.
+    """Write ``report.html``, ``README.md``, ``report.json`` and its schema.
 
     When `folder` is the clone's own, the README above it gets the table of verdicts.
     """
@@ -33,6 +34,7 @@ def renderings(report: model.Report, folder: Path) -> dict[Path, str]:
         folder / "report.html": html.render(report, folder),
         folder / "README.md": markdown.render(report),
         folder / "report.json": as_json(report),
+        folder / "report.schema.json": json.dumps(schema(), indent=1) + "\n",
     }
     readme = results.CLONE / "README.md"
     if folder.resolve() == results.CLONE / "results" and readme.exists():

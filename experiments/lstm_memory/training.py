@@ -27,7 +27,7 @@ SOLVED = 0.9  # accuracy
 SOLVED_ADDING = sequences.ADDING_LOSS / 10
 
 TUNING = Tuning(
-    rates=(0.004, 0.016, 0.064, 0.256),
+    rates=(0.001, 0.004, 0.016, 0.064, 0.256),
     choose="score",
     trains_above=-0.95 * sequences.RECALL_LOSS,
 )

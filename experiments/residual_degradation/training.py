@@ -37,7 +37,7 @@ DEPTHS = (4, 10, 20, 40)
 DATA = "mnist1d"
 
 TUNING = Tuning(
-    rates=(0.001, 0.004, 0.016, 0.064),
+    rates=(0.001, 0.003, 0.01, 0.03, 0.1),
     choose="score",
     trains_above=-0.95 * GUESSING,
 )
