@@ -751,7 +751,7 @@ def test_pages_and_claims_are_completed() -> None:
 def test_the_quiz_asks_what_is_not_simply_true_and_counts(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call("run", "batch-noise", "--profile", "smoke", "-q")
+    call("run", "batch-noise", "--profile", "quick", "-q")
     done = call("quiz", "batch-noise")  # no terminal here: all answers are told
     assert "refuted (too small)" in done.out
     assert "all of it: dlclaims show batch-noise-root" in done.out

@@ -208,7 +208,8 @@ def test_a_cluster_over_tls_measures_the_same_and_refuses_strangers(
         with pytest.raises(EnvironmentFault, match="a Dask scheduler at tls:"):
             run(Store(tmp_path / "cells"), folder, scheduler=machine.address)
         monkeypatch.setattr(cluster, "PATIENCE", 10.0)
-        with dask.config.set(dask.config.collect_env(settings)):
+        names = {n: n[5:].lower().replace("__", ".") for n in settings}
+        with dask.config.set({names[n]: value for n, value in settings.items()}):
             there = run(
                 Store(tmp_path / "cells"), folder, FINE[:2], scheduler=machine.address
             )

@@ -462,7 +462,7 @@ def test_run_and_load_are_the_packages(folder: Path, tmp_path: Path) -> None:
 
 def test_a_notebook_shows_verdicts_and_pictures(folder: Path, tmp_path: Path) -> None:
     (found,) = ran = suite.run(
-        "batch-noise", profile="smoke", out=tmp_path, folders=[folder], jobs=1
+        "batch-noise", profile="quick", out=tmp_path, folders=[folder], jobs=1
     )
     shown = found._repr_html_()
     assert shown in ran._repr_html_()

@@ -81,12 +81,16 @@ class Cluster:
             self._client = distributed.Client(
                 address, timeout=PATIENCE, set_as_default=False
             )
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, TypeError, ValueError) as error:
+            # TypeError: tls:// without certificates in Dask's configuration.
             self.__exit__()
             raise EnvironmentFault(
                 f"a Dask scheduler at {address}",
                 f"{type(error).__name__}: {error}",
-                "start one (dask scheduler), or leave --scheduler out for this machine",
+                "name the certificates in Dask's configuration (README, Many machines)"
+                if address.startswith("tls:")
+                else "start one (dask scheduler), or leave --scheduler out for this"
+                " machine",
             ) from error
         try:
             self._check_workers(address)
