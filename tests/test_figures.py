@@ -141,6 +141,19 @@ def test_dots_show_every_seed_and_diverged_ones_as_crosses() -> None:
     assert [label.get_text() for label in ax.get_xticklabels()] == ["5", "20"]
 
 
+@pytest.mark.parametrize(("hue", "places"), [("arm", [0, 1]), ("kind", [-0.2, 1.2])])
+def test_arms_stand_beside_each_other_unless_they_are_the_levels(
+    hue: str, places: list[float]
+) -> None:
+    rows = tidy({"arm": ("a", "b"), "seed": SEEDS}, accuracy=np.ones((2, 1)))
+    kinds = rows["arm"].map({"a": "x", "b": "y"})
+    table = rows.assign(source="measured", variant=rows["arm"], kind=kinds)
+    ax = axes()
+    figures.dots(table, ax, x="arm", y="accuracy", hue=hue)
+    means = [line for line in ax.lines if line.get_markersize() == 6.5]
+    assert [float(line.get_xdata()[0]) for line in means] == pytest.approx(places)
+
+
 def test_a_diagonal_tells_how_far_the_points_lie_off_it() -> None:
     table = pd.DataFrame({"a": [0.0, 1.0, 2.0], "b": [0.0, 1.25, 2.0], "k": "x"})
     ax = axes()

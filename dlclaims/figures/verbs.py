@@ -85,17 +85,19 @@ def profile(table: pd.DataFrame, ax: Axes, x: str, y: str, hue: str) -> None:
 def dots(table: pd.DataFrame, ax: Axes, x: str, y: str, hue: str) -> None:
     """Draw `y` at the levels of `x`: a dot a replica, their mean and its interval.
 
-    Replicas whose ``status`` is ``diverged`` are crosses, at the lower edge when they
-    have no value; a cross that has one counts in the mean.
+    Arms stand beside each other at a level, unless they are the levels. Replicas whose
+    ``status`` is ``diverged`` are crosses, at the lower edge when they have no value; a
+    cross that has one counts in the mean.
     """
     levels = _sorted(table[x].unique()) if len(table) else []
     arms = list(_arms(table, hue))
     names = list(dict.fromkeys(str(level) for level, *_ in arms))
-    width = 0.8 / max(1, len(names))
+    width = 0.4 if x == hue else 0.8 / max(1, len(names))
     told: dict[str, dict[int, float]] = {name: {} for name in names}
     for level, _, measured, theory in arms:
         own = look(ax, level)
-        shift = (names.index(str(level)) - (len(names) - 1) / 2) * width
+        beside = names.index(str(level)) - (len(names) - 1) / 2
+        shift = 0.0 if x == hue else beside * width
         for place, rows in _at_levels(measured, x, levels):
             mean = _column_of_dots(rows, ax, y, place + shift, width, own)
             told[str(level)][place] = mean
