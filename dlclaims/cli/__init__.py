@@ -19,16 +19,13 @@ from typing import Any
 import click
 
 from dlclaims import __version__, results
-from dlclaims.cli import authoring, overview, terminal
-from dlclaims.data import images
-from dlclaims.errors import DlclaimsError, EnvironmentFault, UsageError
+from dlclaims.cli import authoring, options, overview, terminal
+from dlclaims.errors import DlclaimsError
 from dlclaims.plan import PROFILES, parse_seeds
 from dlclaims.report import words
 from dlclaims.shelf import Shelf, shelve
 
 FAILED, GATE, INTERRUPTED = 1, 4, 130
-
-Command = Callable[..., int]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,130 +78,9 @@ class _Usage(DlclaimsError):
     exit_code = 2
 
 
-def _pages_option(command: Command) -> Command:
-    return click.option(
-        "--pages",
-        "folders",
-        type=click.Path(path_type=Path),
-        multiple=True,
-        metavar="DIR",
-        help="A folder with pages of your own; may be given several times.",
-    )(command)
-
-
-def _out_option(command: Command) -> Command:
-    return click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="The folder of results. Default: ./results, or that of the clone when you"
-        " are in one and ./results does not exist.",
-    )(command)
-
-
-def _json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-class _Count(click.IntRange):
-    """A whole number with a least one; its error says what is counted."""
-
-    def __init__(self, what: str, least: int) -> None:
-        super().__init__(min=least)
-        self.expected = f"{what} from {least} up"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter as error:
-            option = param.opts[0] if param else self.name
-            command = ctx.command_path if ctx else "dlclaims"
-            raise UsageError(
-                self.expected, f"{option} {value}", f"{command} --help"
-            ) from error
-
-
-def _jobs_option(command: Command) -> Command:
-    return click.option(
-        "--jobs",
-        type=_Count("a number of workers", least=1),
-        help="Workers. Default: one a core as far as memory goes, on GPUs one a card.",
-    )(command)
-
-
-def _device_option(command: Command) -> Command:
-    return click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "gpu"]),
-        default="auto",
-        show_default=True,
-    )(command)
-
-
-def _executor_options(command: Command) -> Command:
-    executor = click.option(
-        "--executor",
-        type=click.Choice(["local", "dask"]),
-        default="local",
-        show_default=True,
-        help="Who runs the cells: this machine, or Dask.",
-    )
-    scheduler = click.option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Of Dask: tcp://host:port or tls://host:port. Default: workers here.",
-    )
-    return executor(scheduler(command))
-
-
-def _verbosity_options(command: Command) -> Command:
-    quiet = click.option("-q", "--quiet", is_flag=True, help="No progress, no notes.")
-    verbose = click.option("-v", "--verbose", is_flag=True, help="A line a cell.")
-    return quiet(verbose(command))
-
-
-def _common(command: Command) -> Command:
-    """Add the options that every command has."""
-    command = click.option(
-        "--debug", is_flag=True, expose_value=False, help="Show tracebacks of errors."
-    )(command)
-    return click.option(
-        "--no-color",
-        is_flag=True,
-        expose_value=False,
-        callback=_set_color,
-        help="Print without colours, as with NO_COLOR set.",
-    )(command)
-
-
-def _set_color(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value or os.environ.get("NO_COLOR"):
-        context.color = False
-
-
-def _set_data_folder(_: click.Context, __: click.Parameter, value: Path | None) -> None:
-    """Name the folder to this process and all workers that it starts."""
-    if value is None:
-        return
-    if not any((value / name).is_dir() for name in images.WAYS):
-        raise EnvironmentFault(
-            f"a folder that holds {' or '.join(f'{name}/' for name in images.WAYS)}",
-            f"--data-dir {value}",
-            "name the folder above them",
-        )
-    os.environ[images.VARIABLE] = str(value.absolute())
-
-
-def _examples(*lines: str) -> str:
-    """Return an epilog of example calls; the mark keeps click from filling it."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
 @click.group(
     invoke_without_command=True,
-    epilog=_examples(
+    epilog=options.examples(
         "dlclaims list                       what there is",
         "dlclaims run vanishing-gradient     train, judge, report",
         "dlclaims show vg-relu-not-immune    what came out, and how sure it is",
@@ -221,14 +97,14 @@ def cli(context: click.Context) -> int:
 
 @cli.command(
     "list",
-    epilog=_examples(
+    epilog=options.examples(
         "dlclaims list", "dlclaims list --json", "dlclaims list --pages ~/my-pages"
     ),
 )
-@_pages_option
-@_out_option
-@_json_option
-@_common
+@options.pages
+@options.out
+@options.as_json
+@options.common
 def list_pages(folders: Sequence[Path], out: Path | None, as_json: bool) -> int:
     """List the pages, their verdicts, and what is not built yet."""
     shelf = shelve(folders)
@@ -238,7 +114,7 @@ def list_pages(folders: Sequence[Path], out: Path | None, as_json: bool) -> int:
 
 
 @cli.command(
-    epilog=_examples(
+    epilog=options.examples(
         "dlclaims show vanishing-gradient",
         "dlclaims show vg-relu-not-immune",
         'dlclaims show "vg-*" --json',
@@ -251,10 +127,10 @@ def list_pages(folders: Sequence[Path], out: Path | None, as_json: bool) -> int:
     metavar="PAGE-OR-CLAIM...",
     shell_complete=authoring.complete_names,
 )
-@_pages_option
-@_out_option
-@_json_option
-@_common
+@options.pages
+@options.out
+@options.as_json
+@options.common
 def show(
     names: Sequence[str], folders: Sequence[Path], out: Path | None, as_json: bool
 ) -> int:
@@ -266,7 +142,7 @@ def show(
 
 
 @cli.command(
-    epilog=_examples(
+    epilog=options.examples(
         "dlclaims run",
         "dlclaims run vanishing-gradient --profile quick",
         'dlclaims run "vanishing*" --dry-run',
@@ -289,18 +165,18 @@ def show(
 @click.option(
     "--seeds", metavar="N|A-B", help="Other evaluation seeds: 8 (the first) or 0-15."
 )
-@_jobs_option
-@_device_option
-@_executor_options
-@_out_option
-@_pages_option
+@options.jobs
+@options.device
+@options.executor
+@options.out
+@options.pages
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
     metavar="DIR",
     expose_value=False,
     is_eager=True,
-    callback=_set_data_folder,
+    callback=options.set_data_folder,
     help="A folder with fashion-mnist/ or cifar10/, for --profile full. Default:"
     " $DLCLAIMS_DATA.",
 )
@@ -308,13 +184,15 @@ def show(
 @click.option("--only-failed", is_flag=True, help="Only pages that lost cells.")
 @click.option(
     "--max-minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.Number(
+        click.FloatRange(min=0, min_open=True), "a number of minutes above 0"
+    ),
     help="Stop after so long; the same command goes on.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell which cells would run, and why.")
-@_json_option
-@_verbosity_options
-@_common
+@options.as_json
+@options.verbosity
+@options.common
 def run(
     names: Sequence[str],
     profile: str,
@@ -388,7 +266,7 @@ def run(
 
 
 @cli.command(
-    epilog=_examples(
+    epilog=options.examples(
         "dlclaims power vanishing-gradient",
         "dlclaims power vg-relu-not-immune --json",
     )
@@ -400,10 +278,10 @@ def run(
     metavar="PAGE-OR-CLAIM...",
     shell_complete=authoring.complete_names,
 )
-@_out_option
-@_pages_option
-@_json_option
-@_common
+@options.out
+@options.pages
+@options.as_json
+@options.common
 def power(
     names: Sequence[str], out: Path | None, folders: Sequence[Path], as_json: bool
 ) -> int:
@@ -420,7 +298,9 @@ def power(
 
 
 @cli.command(
-    epilog=_examples("dlclaims calibrate", "dlclaims calibrate vanishing-gradient")
+    epilog=options.examples(
+        "dlclaims calibrate", "dlclaims calibrate vanishing-gradient"
+    )
 )
 @click.argument(
     "names",
@@ -437,19 +317,19 @@ def power(
 )
 @click.option(
     "--simulated",
-    type=_Count("a number of claims", least=100),
+    type=options.Number(click.IntRange(min=100), "a number of claims from 100 up"),
     default=10_000,
     show_default=True,
     help="Claims for each kind of noise.",
 )
-@_jobs_option
-@_device_option
-@_executor_options
-@_out_option
-@_pages_option
-@_json_option
-@_verbosity_options
-@_common
+@options.jobs
+@options.device
+@options.executor
+@options.out
+@options.pages
+@options.as_json
+@options.verbosity
+@options.common
 def calibrate(
     names: Sequence[str],
     profile: str,
@@ -505,11 +385,11 @@ def calibrate(
     return 0 if found.calibrated["passed"] else GATE
 
 
-@cli.command(epilog=_examples("dlclaims report", "dlclaims report --check"))
+@cli.command(epilog=options.examples("dlclaims report", "dlclaims report --check"))
 @click.option("--check", is_flag=True, help="Compare with what is there; exit 4.")
-@_out_option
-@_pages_option
-@_common
+@options.out
+@options.pages
+@options.common
 def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
     """Render the report again from the results; nothing is trained."""
     from dlclaims import suite
@@ -536,7 +416,9 @@ def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
 
 
 @cli.command(
-    epilog=_examples("dlclaims status", "dlclaims status vanishing-gradient --json")
+    epilog=options.examples(
+        "dlclaims status", "dlclaims status vanishing-gradient --json"
+    )
 )
 @click.argument(
     "names",
@@ -544,10 +426,10 @@ def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
     metavar="[PAGES]...",
     shell_complete=authoring.complete_names,
 )
-@_out_option
-@_pages_option
-@_json_option
-@_common
+@options.out
+@options.pages
+@options.as_json
+@options.common
 def status(
     names: Sequence[str], out: Path | None, folders: Sequence[Path], as_json: bool
 ) -> int:
@@ -561,7 +443,7 @@ def status(
     return _tell_broken(wanted.shelf, wanted.names)
 
 
-@cli.command(epilog=_examples("dlclaims export --csv ~/tables"))
+@cli.command(epilog=options.examples("dlclaims export --csv ~/tables"))
 @click.option(
     "--csv",
     "folder",
@@ -570,8 +452,8 @@ def status(
     metavar="DIR",
     help="Where the tables go.",
 )
-@_out_option
-@_common
+@options.out
+@options.common
 def export(folder: Path, out: Path | None) -> int:
     """Write all tables as CSV for other programs, and one over all claims."""
     from dlclaims import housekeeping
@@ -581,16 +463,18 @@ def export(folder: Path, out: Path | None) -> int:
     return 0
 
 
-@cli.command(epilog=_examples("dlclaims clean --dry-run", "dlclaims clean --stale"))
+@cli.command(
+    epilog=options.examples("dlclaims clean --dry-run", "dlclaims clean --stale")
+)
 @click.option(
     "--stale",
     is_flag=True,
     help="Also cells that the present code or data would not make.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what would be deleted.")
-@_out_option
-@_pages_option
-@_common
+@options.out
+@options.pages
+@options.common
 def clean(stale: bool, dry_run: bool, out: Path | None, folders: Sequence[Path]) -> int:
     """Delete damaged cells and logs of failures; results and good cells stay.
 
@@ -608,14 +492,14 @@ def clean(stale: bool, dry_run: bool, out: Path | None, folders: Sequence[Path])
     return 0
 
 
-@cli.command(epilog=_examples("dlclaims doctor", "dlclaims doctor --engine"))
+@cli.command(epilog=options.examples("dlclaims doctor", "dlclaims doctor --engine"))
 @click.option(
     "--engine", "with_engine", is_flag=True, help="Tell how training would run, too."
 )
-@_out_option
-@_pages_option
-@_json_option
-@_common
+@options.out
+@options.pages
+@options.as_json
+@options.common
 def doctor(
     with_engine: bool, out: Path | None, folders: Sequence[Path], as_json: bool
 ) -> int:
@@ -631,17 +515,19 @@ def doctor(
     return 0 if all(check.is_fine for check in checks) else 3
 
 
-@cli.command(epilog=_examples("dlclaims quiz", "dlclaims quiz vanishing-gradient"))
+@cli.command(
+    epilog=options.examples("dlclaims quiz", "dlclaims quiz vanishing-gradient")
+)
 @click.argument(
     "names",
     nargs=-1,
     metavar="[PAGE-OR-CLAIM]...",
     shell_complete=authoring.complete_names,
 )
-@_out_option
-@_pages_option
-@_json_option
-@_common
+@options.out
+@options.pages
+@options.as_json
+@options.common
 def quiz(
     names: Sequence[str], out: Path | None, folders: Sequence[Path], as_json: bool
 ) -> int:
@@ -659,7 +545,9 @@ def quiz(
     return 0
 
 
-@cli.command(epilog=_examples("dlclaims new learning-rate-warmup --pages ~/my-pages"))
+@cli.command(
+    epilog=options.examples("dlclaims new learning-rate-warmup --pages ~/my-pages")
+)
 @click.argument("name")
 @click.option(
     "--pages",
@@ -670,7 +558,7 @@ def quiz(
     metavar="DIR",
     help="The folder of your own pages.",
 )
-@_common
+@options.common
 def new(name: str, folder: Path) -> int:
     """Write a page of your own that runs in seconds, to be rewritten."""
     file = authoring.write_page(name, folder, shelve(()))
@@ -679,9 +567,9 @@ def new(name: str, folder: Path) -> int:
     return 0
 
 
-@cli.command(epilog=_examples('eval "$(dlclaims completion bash)"'))
+@cli.command(epilog=options.examples('eval "$(dlclaims completion bash)"'))
 @click.argument("shell", type=click.Choice(authoring.SHELLS))
-@_common
+@options.common
 def completion(shell: str) -> int:
     """Print what a shell reads to complete commands, options, pages and claims."""
     click.echo(authoring.completion(shell, cli))
