@@ -341,6 +341,28 @@ class Assertion:
 
 
 @dataclass(frozen=True)
+class Published:
+    """What a paper reports of the same question, to be read beside the measurement.
+
+    Parameters
+    ----------
+    result : str
+        The number with its unit, as printed, e.g. ``7.93 % test error``.
+    of : str
+        Of what: architecture and data, e.g. ``a ResNet of 1,202 layers on CIFAR-10``.
+    reference : str
+        A key of ``references.bib``.
+    place : str
+        Where it stands there, e.g. ``Table 6``.
+    """
+
+    result: str
+    of: str
+    reference: str
+    place: str
+
+
+@dataclass(frozen=True)
 class Claim:
     """A statement of the document in falsifiable form, and what should be said instead.
 
@@ -358,6 +380,8 @@ class Claim:
         The prediction as LaTeX, without delimiters; empty when there is none.
     references : tuple of str
         Keys of ``references.bib``.
+    published : tuple of Published
+        Numbers of others, shown beside the measured ones; they decide nothing.
     """
 
     id: str
@@ -366,6 +390,7 @@ class Claim:
     corrected: Assertion | None
     theory: str = ""
     references: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
 
     def __post_init__(self) -> None:
         if self.document is None and self.corrected is None:

@@ -231,8 +231,12 @@ class Card:
     """What to answer in an interview, as far as the evidence goes.
 
     ``{claim-id/criterion}`` in a sentence is replaced by that criterion's measured
-    effect with its interval; numbers are never typed. The claims named in `rests_on`
-    must come out as registered, else the report says that the card is not backed.
+    effect with its interval, without its unit; numbers are never typed. After a colon
+    comes how it is told: ``:percent`` and ``:points`` a hundredfold, with and without
+    the sign; ``:decades`` and ``:nats`` the power of 10 and of e that a log is of. What
+    should be said about each claim named in `rests_on` (its corrected sentence, or the
+    document's where that stands) must come out supported, else the report says that
+    the card is not fully backed.
     """
 
     question: str

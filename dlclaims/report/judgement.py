@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dlclaims import claims, pages, source
@@ -11,7 +12,15 @@ from dlclaims.report import model, words
 from dlclaims.report.tables import finite, known
 from dlclaims.results import edges
 
-PLACEHOLDER = re.compile(r"\{([^{}/\s]+)/([^{}/\s]+)\}")
+PLACEHOLDER = re.compile(r"\{([^{}/\s]+)/([^{}/:\s]+)(?::(\w+))?\}")
+#: How a card may tell an effect: what is done to its numbers, and what follows them.
+TOLD: dict[str, tuple[Callable[[float], float], str]] = {
+    "": (lambda value: value, ""),
+    "percent": (lambda value: 100 * value, " %"),
+    "points": (lambda value: 100 * value, ""),
+    "decades": (lambda value: 10.0**value, ""),
+    "nats": (math.exp, ""),
+}
 
 
 def claim(
@@ -133,20 +142,20 @@ def card(declared: pages.Card, made: Sequence[model.Claim]) -> model.Card:
         criterion = measured.get((match[1], match[2]))
         if criterion is None or criterion.value is None:
             return "[not measured]"
-        return f"{words.effect(criterion)} {criterion.unit}"
+        scaled, sign = TOLD[match[3] or ""]
+        ends = (criterion.value, criterion.low, criterion.high)
+        told = words.interval(*(None if end is None else scaled(end) for end in ends))
+        return told + sign
 
     return model.Card(
         declared.question,
         tuple(PLACEHOLDER.sub(fill, sentence) for sentence in declared.answer),
         PLACEHOLDER.sub(fill, declared.caveat),
         tuple(
-            f"{claim.id} ({assertion.role}) has not been run"
-            if assertion.verdict == words.NOT_RUN
-            else f"{claim.id} ({assertion.role}) came out {assertion.words}, but"
-            f" {assertion.expected} was registered"
+            f"{claim.id} came out {answer.words}: {answer.text}"
             for claim in made
             if claim.id in declared.rests_on
-            for assertion in claim.assertions
-            if not assertion.as_registered
+            for answer in [claim.assertion("corrected") or claim.assertions[0]]
+            if answer.verdict != "supported"
         ),
     )
