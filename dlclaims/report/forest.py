@@ -159,8 +159,8 @@ def words_of(criterion: Criterion) -> str:
     if criterion.value is None:
         return f"{criterion.condition}: no outcomes"
     parts = [
-        f"{criterion.condition}: {words.effect(criterion)} {criterion.unit}",
-        f"the claim needs {words.region(*criterion.region)}",
+        f"{criterion.condition}: {words.told(criterion)}",
+        f"the claim needs {words.needed(criterion)}",
     ]
     if criterion.values:
         ends = words.span(criterion.values)

@@ -53,6 +53,7 @@ def claim(
         made.theory,
         made.references,
         networks,
+        made.published,
     )
 
 

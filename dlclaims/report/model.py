@@ -7,15 +7,17 @@ fills it from the result files and the pages' declarations.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dlclaims import scopes
+from dlclaims.claims import Published
 from dlclaims.report.bibliography import Reference
 from dlclaims.report.soundness import Calibration, Replication
 from dlclaims.report.words import NOT_RUN
 from dlclaims.source import Document, Reason, Statement
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,15 @@ class Criterion:
     @property
     def condition(self) -> str:
         """The scope; of a mechanism control, with what is removed from it."""
-        if not self.mechanism:
-            return self.scope
-        scope = self.scope.removesuffix(f", {self.mechanism}")
-        return f"{scope}, with the cause removed: {self.mechanism}"
+        return scopes.conditions([self.scope], [self.mechanism]).rests[0]
+
+
+def shared(criteria: Sequence[Criterion]) -> scopes.Shared:
+    """Return what conditions share, and what tells each from the others."""
+    return scopes.conditions(
+        [criterion.scope for criterion in criteria],
+        [criterion.mechanism for criterion in criteria],
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,11 @@ class Sensitivity:
     words: str
     criteria: tuple[Criterion, ...]
     flaws: tuple[str, ...]
+
+    @property
+    def shared(self) -> scopes.Shared:
+        """What all conditions share, and what tells each from the others."""
+        return shared(self.criteria)
 
     @property
     def failing(self) -> int:
@@ -107,6 +119,11 @@ class Assertion:
     q: float | None = None
     uncorrected_only: bool = False
     sensitivity: tuple[Sensitivity, ...] = ()
+
+    @property
+    def shared(self) -> scopes.Shared:
+        """What all conditions share, and what tells each from the others."""
+        return shared(self.criteria)
 
     @property
     def as_registered(self) -> bool:
@@ -149,6 +166,7 @@ class Claim:
     theory: str
     references: tuple[str, ...]
     networks: tuple[Network, ...]
+    published: tuple[Published, ...] = ()
 
     def assertion(self, role: str) -> Assertion | None:
         return next((made for made in self.assertions if made.role == role), None)
@@ -248,7 +266,8 @@ class Page:
     """A page with its results.
 
     `missing` tells in sentences what the results lack; `older` what has changed on the
-    page since they were made; `files` are the tables in its folder.
+    page since they were made; `files` are the tables in its folder; `rests_on` are the
+    claims behind the card, the most telling one first.
     """
 
     name: str
@@ -265,6 +284,24 @@ class Page:
     missing: tuple[str, ...]
     older: tuple[str, ...]
     files: tuple[str, ...]
+    rests_on: tuple[str, ...]
+
+    @property
+    def telling(self) -> Claim | None:
+        """The claim that stands for the page where there is room for one."""
+        found = (claim for claim in self.claims if claim.id in self.rests_on[:1])
+        return next(found, self.claims[0] if self.claims else None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each verdict occurs over what the document says."""
+        return tally(self.claims, "document")
+
+
+def tally(claims: Iterable[Claim], role: str) -> dict[str, int]:
+    """Return how often each verdict occurs over the assertions of a role."""
+    made = (claim.assertion(role) for claim in claims)
+    return dict(Counter(assertion.verdict for assertion in made if assertion))
 
 
 @dataclass(frozen=True)
@@ -337,5 +374,4 @@ class Report:
 
     def tally(self, role: str) -> dict[str, int]:
         """How often each verdict occurs over the assertions of a role."""
-        made = (claim.assertion(role) for claim in self.claims)
-        return dict(Counter(assertion.verdict for assertion in made if assertion))
+        return tally(self.claims, role)

@@ -105,6 +105,7 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
         tuple(_missing(folder, page, profile, variants, figures)) if judged else (),
         tuple(_older(page, judged, current)),
         tables.listed(folder, folder),
+        page.card.rests_on,
     )
 
 
@@ -220,7 +221,8 @@ def _references(known: Iterable[pages.Page]) -> tuple[Reference, ...]:
         for folder in reversed(near):
             entries |= bibliography.read(folder / "references.bib")
         for claim in page.claims:
-            for key in claim.references:
+            cited = (*claim.references, *(p.reference for p in claim.published))
+            for key in cited:
                 bare = Reference(key, "", key, "", "", "")
                 found.setdefault(key, entries.get(key, bare))
     return tuple(found[key] for key in sorted(found))

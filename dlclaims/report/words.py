@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING
 from dlclaims import wording
 from dlclaims.claims import VERDICTS
 from dlclaims.wording import (
-    DASH,
-    MINUS,
-    TIMES,
     count,
     duration,
-    interval,
     listing,
-    number,
-    percent,
-    power,
     probability,
-    region,
-    span,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +43,11 @@ def effect(criterion: Criterion) -> str:
     """Return a criterion's effect with its interval, without its unit."""
     ends = (criterion.value, criterion.low, criterion.high)
     return wording.effect(criterion.kind, *ends, criterion.n, criterion.region)
+
+
+def told(criterion: Criterion) -> str:
+    """Return a criterion's effect with its interval and its unit."""
+    return wording.sentence(criterion.kind, effect(criterion), criterion.unit)
 
 
 def needed(criterion: Criterion) -> str:
