@@ -40,14 +40,16 @@ def shared(scopes: Sequence[str]) -> Shared:
     """Return what all scopes share at their end and at their beginning.
 
     Every rest keeps at least one part: no row of a table is left empty. One scope alone
-    shares nothing.
+    shares nothing. Where a scope is itself a list of phrases, divided by semicolons, its
+    beginning stays with its phrase.
     """
     if len(scopes) < 2:
         return Shared("", tuple(scopes), "")
     split = [parts(scope) for scope in scopes]
     spare = min(map(len, split)) - 1
     end = _same([part[::-1] for part in split], spare)
-    start = _same(split, spare - end)
+    are_lists = any("; " in scope for scope in scopes)
+    start = 0 if are_lists else _same(split, spare - end)
     return Shared(
         ", ".join(split[0][:start]),
         tuple(", ".join(part[start : len(part) - end]) for part in split),

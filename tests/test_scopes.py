@@ -48,6 +48,7 @@ def test_nothing_that_all_share_is_left_in_the_rests(every: list[str]) -> None:
         ),
         (["a", "a, b"], "", ["a", "a, b"], ""),
         (["a, b", "a, b"], "", ["a", "a"], "b"),
+        (["a, b; c, d", "a, e; c, d"], "", ["a, b; c", "a, e; c"], "d"),
         (["f(1, 2", "f(1, 3"], "", ["f(1, 2", "f(1, 3"], ""),
     ],
 )

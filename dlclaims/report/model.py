@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dlclaims import scopes
+from dlclaims import scopes, wording
 from dlclaims.claims import Published
 from dlclaims.report.bibliography import Reference
 from dlclaims.report.soundness import Calibration, Replication
@@ -155,6 +155,25 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Distance:
+    """The largest gap between measurement and theory over some conditions."""
+
+    unit: str
+    conditions: int
+    value: float
+    low: float | None
+    high: float | None
+
+
+def _distance(unit: str, rows: Sequence[tuple[float, Criterion]]) -> Distance:
+    """Return the largest gap of criteria, each with where theory lies on its axis."""
+    at, c = max(rows, key=lambda row: abs((row[1].value or 0.0) - row[0]))
+    ends = [None if end is None else end - at for end in (c.low, c.high)]
+    conditions = {(c.study, c.quantity, *c.where.items()) for _, c in rows}
+    return Distance(unit, len(conditions), (c.value or 0.0) - at, *ends)
+
+
+@dataclass(frozen=True)
 class Claim:
     """A claim with its assertions, the document's first."""
 
@@ -167,6 +186,19 @@ class Claim:
     references: tuple[str, ...]
     networks: tuple[Network, ...]
     published: tuple[Published, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Distance, ...]:
+        """How far its means lie from their predictions: the largest of each unit."""
+        found: dict[str, list[tuple[float, Criterion]]] = {}
+        for made in self.assertions:
+            for c in made.criteria:
+                if c.value is None or c.predicted is None:
+                    continue
+                at = {wording.GAP: 0.0, "mean": c.predicted}.get(c.kind)
+                if at is not None:
+                    found.setdefault(c.unit, []).append((at, c))
+        return tuple(_distance(unit, rows) for unit, rows in found.items())
 
     def assertion(self, role: str) -> Assertion | None:
         return next((made for made in self.assertions if made.role == role), None)
@@ -294,8 +326,13 @@ class Page:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each verdict occurs over what the document says."""
-        return tally(self.claims, "document")
+        """How often each verdict occurs over its claims, the document's first."""
+        return dict(Counter(claim.assertions[0].verdict for claim in self.claims))
+
+    def figures_of(self, claim: Claim) -> tuple[Figure, ...]:
+        """Return the pictures of the studies that a claim reads."""
+        read = {c.study for made in claim.assertions for c in made.criteria}
+        return tuple(figure for figure in self.figures if figure.study in read)
 
 
 def tally(claims: Iterable[Claim], role: str) -> dict[str, int]:

@@ -221,8 +221,7 @@ def _references(known: Iterable[pages.Page]) -> tuple[Reference, ...]:
         for folder in reversed(near):
             entries |= bibliography.read(folder / "references.bib")
         for claim in page.claims:
-            cited = (*claim.references, *(p.reference for p in claim.published))
-            for key in cited:
+            for key in claim.references:
                 bare = Reference(key, "", key, "", "", "")
                 found.setdefault(key, entries.get(key, bare))
     return tuple(found[key] for key in sorted(found))

@@ -8,18 +8,38 @@ from typing import TYPE_CHECKING
 from dlclaims import wording
 from dlclaims.claims import VERDICTS
 from dlclaims.wording import (
+    DASH,
+    MINUS,
+    TIMES,
     count,
     duration,
+    interval,
     listing,
+    number,
+    percent,
+    power,
     probability,
+    region,
+    span,
 )
 
 if TYPE_CHECKING:
     from dlclaims.report.model import Criterion, Provenance
 
 __all__ = [
-    *("DASH", "MINUS", "TIMES", "count", "duration", "interval", "listing", "number"),
-    *("percent", "power", "probability", "region", "span"),
+    "DASH",
+    "MINUS",
+    "TIMES",
+    "count",
+    "duration",
+    "interval",
+    "listing",
+    "number",
+    "percent",
+    "power",
+    "probability",
+    "region",
+    "span",
 ]
 
 #: What the report says of an assertion that has no results yet.
@@ -82,6 +102,11 @@ def tally(numbers: Mapping[str, int]) -> str:
     """Return ``6 supported, 3 refuted``, in the order of the verdicts."""
     found = [f"{numbers[word]} {word}" for word in ORDER if numbers.get(word)]
     return listing(found) or "none"
+
+
+def signs(numbers: Mapping[str, int]) -> str:
+    """Return ``✅ 6, ❌ 3``, in the order of the verdicts."""
+    return ", ".join(f"{SIGNS[w]} {numbers[w]}" for w in ORDER if numbers.get(w))
 
 
 def provenance(made: Iterable[Provenance]) -> str:
