@@ -35,10 +35,11 @@ def number(value: float | None, decimals: int | None = None) -> str:
     if value == 0:
         return "0"
     if not _is_plain(value):
-        mantissa, exponent = f"{value:.1e}".replace("-", MINUS, value < 0).split("e")
+        sign = MINUS if value < 0 else ""
+        mantissa, exponent = f"{abs(value):.1e}".split("e")
         mantissa = mantissa.removesuffix(".0")
-        times = "" if mantissa in ("1", f"{MINUS}1") else f" {TIMES} "
-        return f"{mantissa[: -1 if not times else None]}{times}{power(int(exponent))}"
+        times = "" if mantissa == "1" else f"{mantissa} {TIMES} "
+        return f"{sign}{times}{power(int(exponent))}"
     size = math.floor(math.log10(abs(value)))
     text = f"{value:,.{max(0, 2 - size)}f}"
     if "." in text:

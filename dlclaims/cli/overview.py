@@ -193,9 +193,7 @@ def figures(
 ) -> list[str]:
     """Return the pictures that are there of the studies that assertions read."""
     read = {c.study for _, made in assertions for c in made.criteria}
-    files = [
-        out / page.name / f"{f.name}.svg" for f in page.figures if f.study in read
-    ]
+    files = [out / page.name / f"{f.name}.svg" for f in page.figures if f.study in read]
     return [str(file) for file in files if file.exists()]
 
 

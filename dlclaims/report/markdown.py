@@ -59,7 +59,11 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"raw": Markup, "prose": prose, "capitalize_first": capitalize_first}
+    environment.filters |= {
+        "raw": Markup,
+        "prose": prose,
+        "capitalize_first": capitalize_first,
+    }
     return environment
 
 
