@@ -40,8 +40,8 @@ def shared(scopes: Sequence[str]) -> Shared:
     """Return what all scopes share at their end and at their beginning.
 
     Every rest keeps at least one part: no row of a table is left empty. One scope alone
-    shares nothing. Where a scope is itself a list of phrases, divided by semicolons, its
-    beginning stays with its phrase.
+    shares nothing. Where a scope is itself a list of phrases, divided by semicolons,
+    its beginning stays with its phrase.
     """
     if len(scopes) < 2:
         return Shared("", tuple(scopes), "")

@@ -185,7 +185,7 @@ def test_panels_share_their_y_axis_and_go_to_a_second_row() -> None:
 def test_the_alt_text_tells_title_seeds_means_and_theory() -> None:
     assert figures.alt_text(figure(), lines()) == (
         "Sigmoid falls. value at layer 3, means of 6 seeds:"
-        " relu 0 (theory 0), sigmoid -4 (theory -4)."
+        " relu 0 (theory 0), sigmoid \u22124 (theory \u22124)."
     )
 
 

@@ -112,17 +112,28 @@ def duration(seconds: float | None) -> str:
 
 
 def effect(criterion: Mapping[str, Any]) -> str:
-    """Return a criterion's effect with its interval and unit."""
+    """Return a criterion's effect with its interval, unit and number of replicas."""
     if criterion["value"] is None:
         return "not measured"
-    return wording.sentence(kind_of(criterion), numbers(criterion), criterion["unit"])
+    kind = kind_of(criterion)
+    told = wording.sentence(kind, numbers(criterion), criterion["unit"])
+    return told + _replicas(criterion)
+
+
+def _replicas(criterion: Mapping[str, Any]) -> str:
+    """Return ``, n = 16``; nothing for a success rate, which counts its seeds."""
+    is_rate = kind_of(criterion) == wording.RATE
+    return "" if is_rate else f", n = {criterion['n']:,}"
 
 
 def numbers(criterion: Mapping[str, Any]) -> str:
     """Return a criterion's effect with its interval, without its unit."""
     return wording.effect(
         kind_of(criterion),
-        *(criterion[name] for name in ("value", "low", "high", "n")),
+        criterion["value"],
+        criterion["low"],
+        criterion["high"],
+        criterion["n"],
         criterion["region"],
     )
 
@@ -283,17 +294,21 @@ def _assertion(role: str, made: Mapping[str, Any]) -> str:
     if found.common:
         lines.append(wrap(f"In all conditions: {found.common}.", "  "))
     rows = zip(found.rests, criteria, strict=True)
-    for (kind, unit, region), group in itertools.groupby(rows, key=_needed):
+    for (kind, unit, edges), group in itertools.groupby(rows, key=_needed):
         told = wording.unit(kind, unit)
-        lines += ["", wrap(f"{told}; needed: {wording.region(*region, kind)}", "  ")]
+        lines += [
+            "",
+            wrap(f"{told}; needed: {wording.region(*edges, kind=kind)}", "  "),
+        ]
         lines += [_condition(name, criterion) for name, criterion in group]
     return "\n".join(lines)
 
 
-def _needed(row: tuple[str, Mapping[str, Any]]) -> tuple[str, str, tuple[Any, ...]]:
+def _needed(row: tuple[str, Mapping[str, Any]]) -> tuple[str, str, tuple[Any, Any]]:
     """Return what a group of conditions has in common: kind, unit and region."""
     criterion = row[1]
-    return kind_of(criterion), criterion["unit"], (*criterion["region"],)
+    low, high = criterion["region"]
+    return kind_of(criterion), criterion["unit"], (low, high)
 
 
 def _condition(name: str, criterion: Mapping[str, Any]) -> str:
@@ -302,9 +317,8 @@ def _condition(name: str, criterion: Mapping[str, Any]) -> str:
     if criterion["value"] is None and not answer:
         return wrap(name, "    ")
     sign = click.style(words.ANSWERS[answer], fg=ANSWERS.get(answer))
-    seeds = "" if kind_of(criterion) == wording.RATE else f", n = {criterion['n']:,}"
     told = numbers(criterion) if criterion["value"] is not None else "no number"
-    return f"  {sign} {answer:<9}  {told}{seeds}\n{wrap(name, '      ')}"
+    return f"  {sign} {answer:<9}  {told}{_replicas(criterion)}\n{wrap(name, '      ')}"
 
 
 def kind_of(criterion: Mapping[str, Any]) -> str:

@@ -133,8 +133,11 @@ def card(declared: pages.Card, made: Sequence[model.Claim]) -> model.Card:
         if criterion is None or criterion.value is None:
             return "[not measured]"
         scaled, sign = pages.TOLD[match[3] or ""]
-        ends = (criterion.value, criterion.low, criterion.high)
-        told = words.interval(*(None if end is None else scaled(end) for end in ends))
+        value, low, high = (
+            None if end is None else scaled(end)
+            for end in (criterion.value, criterion.low, criterion.high)
+        )
+        told = words.interval(value, low, high)
         return told + sign
 
     return model.Card(

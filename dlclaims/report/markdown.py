@@ -59,11 +59,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "raw": Markup,
-        "prose": prose,
-        "capitalize_first": capitalize_first,
-    }
+    environment.filters |= {"raw": Markup, "prose": prose, "capital": capital}
     return environment
 
 
@@ -79,7 +75,7 @@ def prose(paragraph: str) -> Markup:
     return Markup(re.sub(r"([\[\]|$_])", r"\\\1", _named(paragraph)))
 
 
-def capitalize_first(words: str) -> str:
+def capital(words: str) -> str:
     """Return words with a capital at their beginning and nowhere else changed."""
     return words[:1].upper() + words[1:]
 

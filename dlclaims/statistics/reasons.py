@@ -116,9 +116,9 @@ def _by_unit(side: Sequence[tuple[str, Judged]], said: list[str]) -> Iterator[st
     shown = len(by_unit) if len(side) <= SHOWN + 1 else UNITS
     for (kind, unit), pairs in [*by_unit.items()][:shown]:
         told = listed(dict.fromkeys(name for name, _ in pairs))
-        found = [e for _, (_, e) in pairs if not math.isnan(e.value)]
-        if found:
-            numbers = _range(kind, found)
+        known = [e for _, (_, e) in pairs if not math.isnan(e.value)]
+        if known:
+            numbers = _range(kind, known)
             again = said[-1:] == [unit] and len(unit) > BRIEF
             told += f" ({numbers if again else wording.sentence(kind, numbers, unit)})"
             said.append(unit)
@@ -134,7 +134,7 @@ def _range(kind: str, found: Sequence[Estimate]) -> str:
         return wording.span([e.value for e in found])
     if len(numbers) > 1:
         return wording.span([100 * e.value for e in found], " %")
-    seeds = wording.count(*numbers, "seed")
+    seeds = wording.count(numbers.pop(), "seed")
     return f"{wording.span([round(e.value * e.n) for e in found])} of {seeds}"
 
 
