@@ -248,6 +248,7 @@ def on_images(dataset: str, title: str) -> Study:
         STUDY,
         name=dataset,
         title=f"Plain and residual networks of 4 to 80 layers on {title}",
+        predict=None,
         standard=(),
         quick=(),
         smoke=(),

@@ -376,7 +376,7 @@ EXPLODING = Claim(
         expected="supported",
     ),
     corrected=Assertion(
-        "They explode where χ > 1, by √χ a layer.",
+        "Gradients explode where χ > 1, by √χ a layer.",
         tuple(agrees(where) for where in EXPLODING_CASES),
         expected="supported",
     ),
