@@ -156,7 +156,7 @@ DEGRADATION = Claim(
         ),
         expected="supported",
     ),
-    references=("he2016",),
+    references=("he2016", "fish145"),
     published=PLAIN_NETS,
 )
 
