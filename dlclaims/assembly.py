@@ -123,7 +123,9 @@ def tabulate(
             rows = tables.measured(study, tuned)
             rates[study.name] = statistics.choose_rates(study, rows)
     predicted = {
-        s.name: tables.predicted(s, profile) for s in page.studies if s.predict
+        study.name: tables.predicted(study, profile)
+        for study in page.studies
+        if study.predict and study.variants(profile.name)
     }
     return Tables(
         page,

@@ -248,7 +248,7 @@ class Store:
         Empty when one matches.
         """
         wanted = document(cell, context)
-        same = ("study", "stage", "factors")
+        same = ("study", "stage", "factors", "arm")
         near = [
             differences(stored, wanted)
             for stored in self.documents(cell.page)

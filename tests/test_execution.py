@@ -174,6 +174,39 @@ def test_each_record_is_its_cells_own(folder: Path, cells: Store) -> None:
     assert record.meta["seconds"] >= 0
 
 
+@pytest.mark.parametrize(
+    ("forge", "words"),
+    [
+        (lambda r: replace(r, cell=replace(r.cell, page="../../away")), "another cell"),
+        (lambda r: replace(r, cell=FINE[2]), "another cell"),
+        (lambda r: replace(r, key="0" * 64), "not what was planned"),
+        (lambda r: replace(r, table=r.table.iloc[:1]), "seed"),
+    ],
+)
+def test_what_a_worker_forges_is_stored_nowhere(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    forge: Callable[[store.Record], store.Record],
+    words: str,
+) -> None:
+    """Its answer names the file to write: it must be the planned cell's own."""
+    (true,) = execution.run(FINE[:1], Store(tmp_path / "a"), folders=[folder]).records
+    told = local.Pool.outcomes
+
+    def forged(pool: local.Pool) -> Iterator[local.Outcome]:
+        for outcome in told(pool):
+            made = forge(true) if outcome.record else None
+            yield replace(outcome, record=made)
+
+    monkeypatch.setattr(local.Pool, "outcomes", forged)
+    result = execution.run(FINE[:1], Store(tmp_path / "b"), folders=[folder])
+    assert result.records == ()
+    assert words in result.failures[0].message
+    assert not list(tmp_path.glob("away/**/*.json"))
+    assert not list((tmp_path / "b").glob("**/*.json"))
+
+
 TRAINS = """
     if variant["level"] == 1:
         import keras

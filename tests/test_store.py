@@ -271,6 +271,7 @@ def test_what_a_cell_depends_on_is_in_its_key_and_explains_a_miss(
         ({"learning_rates": (0.2,)}, "other learning rates"),
         ({"factors": (("width", 4), ("init", "he"))}, "never run"),
         ({"stage": "tuning"}, "never run"),
+        ({"arm": "longer"}, "never run"),
         ({"study": "other"}, "never run"),
         ({"page": "other"}, "never run"),
     ],

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dlclaims import pages, store
 from dlclaims.engine.numerics import Numerics
-from dlclaims.errors import UsageError, nearest
+from dlclaims.errors import PageError, UsageError, nearest
+from dlclaims.execution import worker
 from dlclaims.execution.cluster import Cluster
 from dlclaims.execution.context import context_of, resolve_device, slots
 from dlclaims.execution.local import Outcome, Pool, Task
@@ -194,20 +195,35 @@ class _Run:
     def settle(self, outcome: Outcome) -> None:
         cell = outcome.task.cell
         if outcome.record is not None:
-            _, own = self._contexts.of(cell)
-            expected = store.document(cell, own)
-            received = store.document(cell, outcome.record.meta)
-            if received == expected:
+            words = self._objection(cell, outcome.record)
+            if words:
+                self._fail(cell, words, words, outcome.seconds)
+            else:
                 self._store.put(outcome.record, replace=self._fresh)
                 self._accept("finished", cell, outcome.record)
-            else:
-                changes = "; ".join(store.differences(expected, received))
-                words = f"not what was planned: {changes}; run again"
-                self._fail(cell, words, words, outcome.seconds)
         elif outcome.kind == "failed":
             self._fail(cell, outcome.message, outcome.trace, outcome.seconds)
         else:
             self._on_event(outcome.kind, cell, outcome.seconds)
+
+    def _objection(self, cell: Cell, record: Record) -> str:
+        """Return why a record is not taken for a cell's; nothing if it is.
+
+        Where it is stored follows from its cell and key, which a worker has written.
+        """
+        _, own = self._contexts.of(cell)
+        if record.cell != cell:
+            return "its worker answered with another cell"
+        if record.key != store.key(cell, own):
+            changes = store.differences(
+                store.document(cell, own), store.document(cell, record.meta)
+            )
+            return f"not what was planned: {'; '.join(changes)}; run again"
+        try:
+            worker.check(record.table, cell)
+        except PageError as error:
+            return str(error)
+        return ""
 
     def result(self) -> Result:
         order = self._places.__getitem__

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlclaims import __version__, pages, store
-from dlclaims.errors import EnvironmentFault
+from dlclaims.errors import DamagedCell, EnvironmentFault
 from dlclaims.execution import remote
 from dlclaims.execution.context import backend
 from dlclaims.execution.local import Outcome, Task
@@ -143,7 +143,11 @@ class Cluster:
             words = f"{type(error).__name__}: {error}".splitlines()[0]
             return Outcome("failed", task, 0.0, None, words, repr(error))
         told = future.result()
-        record = store.decode(told["record"].encode()) if told["record"] else None
+        try:
+            record = store.decode(told["record"].encode()) if told["record"] else None
+        except DamagedCell as error:
+            words = f"its worker's answer is damaged: {error.received}"
+            return Outcome("failed", task, told["seconds"], None, words)
         return Outcome(
             told["kind"], task, told["seconds"], record, told["message"], told["trace"]
         )

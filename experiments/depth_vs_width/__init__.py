@@ -79,19 +79,19 @@ PAGE = Page(
             " tent folded eight times takes 49 (distance"
             " {dvw-sawtooth-exact/is-tent-8}), one hidden layer at least 766.",
             "That is about weights that exist: from a random start, training finds the"
-            " tent of six folds in {dvw-sawtooth-learned/fails-deep-6} of deep"
-            " networks.",
-            "On an oscillating radial function, two hidden layers change the error of"
-            " one by {dvw-radial-separation/radial-2-against-1} decades; on a smooth"
-            " function of three inputs by"
-            " {dvw-smooth-no-advantage/smooth-2-against-1}.",
-            "So the right depth depends on the task: on digits six layers instead of"
-            " one change the error by {dvw-interior-optimum/digits-6-against-1}"
-            " decades at 2,000 parameters.",
+            " tent of six folds in {dvw-sawtooth-learned/fails-deep-6:percent} of the"
+            " deep networks.",
+            "On an oscillating radial function, two hidden layers of as many weights"
+            " have {dvw-radial-separation/radial-2-against-1:decades} times the error of"
+            " one; on a smooth function of three inputs"
+            " {dvw-smooth-no-advantage/smooth-2-against-1:decades} times.",
+            "So the right depth depends on the task: on digits six layers have"
+            " {dvw-interior-optimum/digits-6-against-1:decades} times the error of one,"
+            " at 2,000 parameters.",
             "The document's pair differs 16.1 times in size: on a random teacher"
-            " network its gap is {dvw-doc-code-confound/document-gap-teacher} of error,"
-            " and the gap at equal size minus half of that is"
-            " {dvw-doc-code-confound/shrinks-teacher}.",
+            " network the deep one errs"
+            " {dvw-doc-code-confound/document-gap-teacher:points} points less; at equal"
+            " size nothing of that is left.",
         ),
         caveat=(
             "Networks of about 2,000 parameters; which depth is best changes with the"

@@ -89,16 +89,18 @@ PAGE = Page(
             " and divides the others by 1 - rate; at evaluation it does nothing"
             " (deviation {do-eval-scaling/identity-05}).",
             "In linear least squares that is exactly a ridge penalty scaled by each"
-            " feature's second moment (distance"
+            " feature's second moment (relative distance"
             " {do-adaptive-ridge/distance-unequal-05}), without zeros as from L1.",
             "On 500 examples it changes the gap between training and test loss by"
             " {do-reduces-overfitting/gap-digits} nats on digits and by"
             " {do-reduces-overfitting/gap-mnist1d} on MNIST-1D.",
             "Trained with it, networks lose less without some of their units:"
-            " {do-coadaptation/ablation-digits} of accuracy on average on digits.",
+            " {do-coadaptation/ablation-digits:points} points of accuracy on average on"
+            " digits.",
             "Without masks a softmax layer is the geometric mean of all its"
-            " sub-networks; a true ensemble has a test loss that differs by a log ratio"
-            " of {do-vs-true-ensemble/against-independent-digits} on digits.",
+            " sub-networks; on digits dropout's test loss is"
+            " {do-vs-true-ensemble/against-independent-digits:nats} times a true"
+            " ensemble's.",
         ),
         caveat=(
             "Small dense networks on two small data sets; how much dropout helps"

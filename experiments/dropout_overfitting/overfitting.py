@@ -164,7 +164,7 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
         rows.assign(loss=rows[f"{part}_loss"], part=f"{part} loss")
         for part in ("training", "test")
     )
-    for title, panel in figures.panels(ax, list(TITLES.values())).items():
+    for title, panel in figures.panels(ax, list(rows["data"].unique())).items():
         chosen = both[both["data"] == title]
         figures.dots(chosen, panel, x="rate", y="loss", hue="part")
         panel.set_yscale("log")

@@ -133,7 +133,7 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
         .melt(keys, var_name="removed", value_name="accuracy")
         .astype({"removed": int})
     )
-    for title, panel in figures.panels(ax, list(TITLES.values())).items():
+    for title, panel in figures.panels(ax, list(long["data"].unique())).items():
         chosen = long[long["data"] == title]
         figures.profile(chosen, panel, x="removed", y="accuracy", hue="network")
         panel.set_xlabel("hidden units removed, per cent")
