@@ -79,8 +79,8 @@ PAGE = Page(
             " tent folded eight times takes 49 (distance"
             " {dvw-sawtooth-exact/is-tent-8}), one hidden layer at least 766.",
             "That is about weights that exist: from a random start, training finds the"
-            " tent of six folds in {dvw-sawtooth-learned/fails-deep-6:percent} of the"
-            " deep networks.",
+            " tent of six folds in"
+            " {dvw-sawtooth-learned/fails-deep-6:percent} of the deep networks.",
             "On an oscillating radial function, two hidden layers of as many weights"
             " have {dvw-radial-separation/radial-2-against-1:decades} times the error of"
             " one; on a smooth function of three inputs"
