@@ -82,8 +82,8 @@ PAGE = Page(
             " tent of six folds in"
             " {dvw-sawtooth-learned/fails-deep-6:percent} of the deep networks.",
             "On an oscillating radial function, two hidden layers of as many weights"
-            " have {dvw-radial-separation/radial-2-against-1:decades} times the error of"
-            " one; on a smooth function of three inputs"
+            " have {dvw-radial-separation/radial-2-against-1:decades} times the error"
+            " of one; on a smooth function of three inputs"
             " {dvw-smooth-no-advantage/smooth-2-against-1:decades} times.",
             "So the right depth depends on the task: on digits six layers have"
             " {dvw-interior-optimum/digits-6-against-1:decades} times the error of one,"
