@@ -11,9 +11,10 @@ import importlib
 import importlib.util
 import itertools
 import math
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -116,6 +117,17 @@ def tidy(axes: Mapping[str, Iterable[Any]], **columns: Any) -> pd.DataFrame:
     }
     return pd.DataFrame(data, index=index).reset_index()
 
+
+#: Where a card says a criterion's effect: claim, criterion and how it is told.
+PLACEHOLDER = re.compile(r"\{([^{}/\s]+)/([^{}/:\s]+)(?::(\w+))?\}")
+#: How a card may tell an effect: what is done to its numbers, and what follows them.
+TOLD: dict[str, tuple[Callable[[float], float], str]] = {
+    "": (lambda value: value, ""),
+    "percent": (lambda value: 100 * value, " %"),
+    "points": (lambda value: 100 * value, ""),
+    "decades": (lambda value: 10.0**value, ""),
+    "nats": (math.exp, ""),
+}
 
 #: What `measure` may add to every row, for the table of variants: whole numbers.
 COSTS = ("parameters", "multiply_accumulates", "steps", "examples_seen")
@@ -440,7 +452,34 @@ def problems(page: Page) -> list[str]:
         for name in page.card.rests_on
         if name not in ids
     ]
+    found += _mistold(page)
+    found += [
+        f"claim {claim.id}: it does not refer to {one.reference!r}, whose numbers it"
+        f" shows; {nearest(one.reference, claim.references)}"
+        for claim in page.claims
+        for one in claim.published
+        if one.reference not in claim.references
+    ]
     return found
+
+
+def _mistold(page: Page) -> Iterator[str]:
+    """Yield what the card tells and no claim of the page measures."""
+    known = {
+        f"{claim.id}/{criterion.name}"
+        for claim in page.claims
+        for _, assertion in claim.assertions
+        for criterion in assertion.criteria
+    }
+    for sentence in (*page.card.answer, page.card.caveat):
+        for claim, criterion, way in PLACEHOLDER.findall(sentence):
+            name = f"{claim}/{criterion}"
+            if name not in known:
+                yield f"the card tells {name!r}; {nearest(name, known)}"
+            if way not in TOLD:
+                yield f"the card tells {name} as {way!r}; {nearest(way, TOLD)}"
+        for words in re.findall(r"\{[^{}]*/[^{}]*\}", PLACEHOLDER.sub("", sentence)):
+            yield f"the card has {words}; write {{claim/criterion:format}}"
 
 
 def _beyond(criterion: Criterion) -> str:

@@ -117,11 +117,15 @@ def unassessed(profile: str, judged: Sequence[Judged], stale: bool) -> str:
     """Return why a claim gets no verdict; empty where it gets one."""
     if stale:
         return "The page's design has changed since these results were made."
-    missing = [c.scope for c, found in judged if found.answer == "missing"]
+    missing = [
+        name
+        for name, (_, found) in zip(reasons.names(judged), judged, strict=True)
+        if found.answer == "missing"
+    ]
     if missing:
         return (
             f"{len(missing)} of {len(judged)} conditions were not measured under the"
-            f" {profile} profile: {'; '.join(missing)}."
+            f" {profile} profile: {reasons.listed(missing)}."
         )
     if profile == "smoke" and not all(faults.is_exact(c) for c, _ in judged):
         return "The smoke profile has too few seeds for a verdict."

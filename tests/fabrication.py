@@ -27,6 +27,7 @@ from dlclaims.claims import (
     Difference,
     Gap,
     Mean,
+    Published,
     Region,
     Slope,
     Value,
@@ -182,6 +183,7 @@ PAGE = Page(
             ),
             theory=r"\\\\chi = \\\\sigma_w^2 / 2",
             references=("he2015", "unknown2000"),
+            published=(Published("0 nats", "30 layers", "he2015", "Figure 3"),),
         ),
         Claim(
             "own-difference",
@@ -233,8 +235,8 @@ PAGE = Page(
     card=Card(
         "Do gradients vanish?",
         (
-            "A sigmoid loses {vg-relu-not-immune/slope-sigmoid}.",
-            "Of this nothing is known: {no-claim/nothing}.",
+            "A sigmoid loses {vg-relu-not-immune/slope-sigmoid} nats per layer.",
+            "Plain networks gain {own-difference/gain:points} points.",
         ),
         "Only at initialisation.",
         rests_on=("vg-relu-not-immune", "own-unclear"),

@@ -234,7 +234,7 @@ def test_show_a_claim(call: Call) -> None:
     for words in (
         "A batch four times as large has 0.25 times the noise.",
         "16 against 4 examples",
-        f"between {MINUS}0.793 and {MINUS}0.593  nats",
+        f"nats; needed: between {MINUS}0.793 and {MINUS}0.593",
         "dlclaims run batch-noise --profile standard",
     ):
         assert words in done.out

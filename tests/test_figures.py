@@ -182,10 +182,17 @@ def test_panels_share_their_y_axis_and_go_to_a_second_row() -> None:
     assert rows == {0, 1}
 
 
+def test_panels_under_each_other_may_share_their_x_axis_alone() -> None:
+    made = figures.panels(axes(), ["error", "gradient"], columns=1, same="x")
+    made["error"].set(xlim=(0, 9), ylim=(2, 3))
+    assert {panel.get_xlim() for panel in made.values()} == {(0, 9)}
+    assert made["gradient"].get_ylim() != (2, 3)
+
+
 def test_the_alt_text_tells_title_seeds_means_and_theory() -> None:
     assert figures.alt_text(figure(), lines()) == (
         "Sigmoid falls. value at layer 3, means of 6 seeds:"
-        " relu 0 (theory 0), sigmoid -4 (theory -4)."
+        " relu 0 (theory 0), sigmoid \u22124 (theory \u22124)."
     )
 
 

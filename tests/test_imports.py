@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: A module imports only modules that stand before it.
 ORDER = (
     "errors",
+    "wording",
+    "scopes",
     "seeds",
     "claims",
     "pages",

@@ -25,7 +25,14 @@ from dlclaims.report import bibliography, forest, html, markdown, model, words, 
 
 Known = dict[str, Page]
 HOSTILE = "<script>alert('1')</script> & \"quoted\" | [x](javascript:alert) *a*"
-FILES = ("report.html", "README.md", "report.json", "report.schema.json")
+FILES = (
+    "report.html",
+    "README.md",
+    "report.json",
+    "report.schema.json",
+    f"{NAME}/README.md",
+)
+LISTING = f"{NAME}/README.md"
 
 
 def judge_together(out: Path) -> None:
@@ -103,7 +110,7 @@ def test_all_renderings_tell_the_same_verdicts(made: tuple[Known, Path]) -> None
             seen[article.get("id"), key] = verdict
     assert seen == expected
 
-    lines = (out / "README.md").read_text().split("\n### ")
+    lines = (out / LISTING).read_text().split("\n## ")
     seen = {}
     for section in lines:
         claim = section.split("\n")[0]
@@ -131,13 +138,13 @@ def test_all_renderings_tell_the_same_verdicts(made: tuple[Known, Path]) -> None
 def test_all_renderings_tell_the_same_effects(made: tuple[Known, Path]) -> None:
     known, out = made
     built = report.build(out, known)
-    page, listing = ((out / name).read_text() for name in FILES[:2])
+    page, listing = ((out / name).read_text() for name in ("report.html", LISTING))
     for claim in built.claims:
         for assertion in claim.assertions:
             for criterion in assertion.criteria:
                 effect = words.effect(criterion)
-                assert f'<td class="num">{effect}</td>' in page
-                assert f"| {markdown.text(effect)} {criterion.unit} |" in listing
+                assert f'<td class="num">{html.broken(effect)}</td>' in page
+                assert f"| {markdown.text(effect)} |" in listing
 
 
 def test_the_tally_counts_each_role_apart(made: tuple[Known, Path]) -> None:
@@ -176,17 +183,17 @@ def test_the_card_has_its_numbers_from_the_verdicts(made: tuple[Known, Path]) ->
         if c["name"] == "slope-sigmoid"
     ]
     numbers = words.interval(criterion["value"], criterion["low"], criterion["high"])
-    sentence, unknown = built.pages[0].card.answer
+    sentence, hundredfold = built.pages[0].card.answer
     assert sentence == f"A sigmoid loses {numbers} nats per layer."
-    assert unknown == "Of this nothing is known: [not measured]."
+    [gain] = judged["own-difference"]["document"]["criteria"]
+    ends = words.interval(*(100 * gain[end] for end in ("value", "low", "high")))
+    assert hundredfold == f"Plain networks gain {ends} points."
     assert sentence in text_of(by_class(root, "card")[0])
 
 
 def test_the_card_says_which_claim_does_not_back_it(made: tuple[Known, Path]) -> None:
     built, root = render(*made)
-    notice = (
-        "own-unclear (document) came out inconclusive, but supported was registered"
-    )
+    notice = "own-unclear came out inconclusive: The difference is at most -0.31."
     assert built.pages[0].card.unbacked == (notice,)
     assert notice in text_of(by_class(root, "card")[0])
 
@@ -255,7 +262,7 @@ def test_another_profile_is_marked(tmp_path: Path) -> None:
     found = {c.id: a.verdict for c in built.claims for a in c.assertions}
     assert found["own-exact"] == "supported"
     assert found["own-difference"] == "not assessed"
-    listing = markdown.render(built)
+    listing = markdown.render_page(built, built.pages[0])
     assert "Profile **smoke**, not standard." in listing
     assert "| missing |" in listing.replace(f"{words.DASH} missing", "missing")
 
@@ -285,8 +292,9 @@ def test_a_page_without_results_is_shown_as_not_run(tmp_path: Path) -> None:
     assert "This page has not been run." in text_of(root)
     assert "Plain networks are better." in text_of(root)
     assert "no outcomes" in text_of(root)
-    assert "has not been run" in built.pages[0].card.unbacked[0]
-    assert f"dlclaims run {NAME}" in markdown.render(built)
+    assert "came out not run" in built.pages[0].card.unbacked[0]
+    assert built.pages[0].card.answer[0].endswith("[not measured] nats per layer.")
+    assert f"dlclaims run {NAME}" in markdown.render_page(built, built.pages[0])
     assert json.loads(writing.as_json(built))["pages"][0]["provenance"] is None
 
 
@@ -405,11 +413,11 @@ def test_every_picture_has_its_own_words_with_a_number(
     labels = [e.get("aria-label", "") for e in by_class(root, "picture")]
     assert len(set(labels)) == len(labels) == len(known[NAME].figures)
     assert all(re.search(r"\d", e.get("aria-label", "")) for e in pictures)
-    shown = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", (out / "README.md").read_text())
+    shown = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", (out / LISTING).read_text())
     assert len(shown) == len(known[NAME].figures)
     for alt, file in shown:
         assert re.search(r"\d", alt)
-        assert (out / file).is_file()
+        assert (out / NAME / file).is_file()
     others = [
         e for e in root.iter() if str(e.tag).endswith("svg") and e.get("role") != "img"
     ]
@@ -480,10 +488,11 @@ def test_hostile_words_are_only_words(tmp_path: Path) -> None:
     assert len(list(root.iter("script"))) == 1
     assert not [e for e in root.iter("a") if e.get("href", "").startswith("java")]
     assert text_of(root).count("<script>alert('1')</script>") >= 12
-    listing = (out / "README.md").read_text()
-    assert "<script" not in listing
-    outside = re.sub(r"```math.*?```", "", listing, flags=re.DOTALL)
-    assert not re.search(r"(?<!\\)\]\(javascript", outside)
+    for name in ("README.md", LISTING):
+        listing = (out / name).read_text()
+        assert "<script" not in listing
+        outside = re.sub(r"```math.*?```", "", listing, flags=re.DOTALL)
+        assert not re.search(r"(?<!\\)\]\(javascript", outside)
     content = json.loads((out / "report.json").read_text())
     assert content["pages"][0]["title"] == HOSTILE
 
@@ -568,15 +577,17 @@ def test_the_check_names_renderings_that_differ(
     made: tuple[Known, Path], copy: Path
 ) -> None:
     (copy / "report.json").unlink()
-    listing = copy / "README.md"
+    listing = copy / LISTING
     listing.write_text(listing.read_text().replace("**Refuted", "**Supported"))
+    (copy / "README.md").unlink()
     (copy / "report.html").write_text("")
     found = report.check(copy, made[0])
     assert found[0] == "report.html differs from its results (in its length)"
+    assert found[1] == "README.md is missing"
     assert re.fullmatch(
-        r"README.md differs from its results \(first in line \d+\)", found[1]
+        rf"{LISTING} differs from its results \(first in line \d+\)", found[2]
     )
-    assert found[2:] == ["report.json is missing"]
+    assert found[3:] == ["report.json is missing"]
 
 
 def test_the_clones_readme_gets_the_table_between_its_markers(
@@ -595,8 +606,11 @@ def test_the_clones_readme_gets_the_table_between_its_markers(
             r"<!-- verdicts:(?:begin|end) -->\n", readme.read_text()
         )
         assert (head, tail) == ("before\n", "after\n")
-        assert "[Plain networks are better.](results/README.md#own-difference)" in table
-        assert table.count("\n") == 2 + len(built.claims)
+        first = "[ReLU avoids vanishing gradients.]"
+        assert f"{first}(results/{LISTING}#vg-relu-not-immune)" in table
+        assert f"[Do gradients vanish?](results/{LISTING})" in table
+        assert "❌ 1, 🔶 1" in table
+        assert table.count("\n") == 2 + len(built.pages)
     assert report.check(copy, made[0]) == []
 
 
@@ -613,6 +627,8 @@ def test_the_clones_readme_gets_the_table_between_its_markers(
         (12345.6, "12,346"),
         (3.1e-17, f"3.1 {words.TIMES} 10⁻¹⁷"),
         (-2e7, f"{words.MINUS}2 {words.TIMES} 10⁷"),
+        (-1e-10, f"{words.MINUS}10⁻¹⁰"),
+        (9.99e-11, "10⁻¹⁰"),
     ],
 )
 def test_numbers_have_three_digits_or_are_powers_of_ten(

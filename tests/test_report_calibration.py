@@ -432,9 +432,9 @@ def test_sensitivity_is_labelled_and_leaves_the_verdict(
     assert told[0].startswith(f"Sensitivity: {question} In 0 of 1 condition. Tried")
     assert "it never decides the verdict. plain: it is too slow." in told[0]
     assert "In 1 of 1 condition." in told[1]
-    listing = markdown.render(built)
+    listing = markdown.render_page(built, built.pages[0])
     assert f"never decides a verdict: {question}* In 0 of 1 condition." in listing
-    assert r"plain minus residual: 0.05 \[0.00, 0.11\] accuracy" in listing
+    assert r"residual: accuracy: a difference of 0.05 \[0.00, 0.11\], " in listing
     (copy / NAME / "sensitivity.json").unlink()
     bare = report.build(copy, made[0]).claims[1].assertions[0]
     assert replace(document, sensitivity=()) == bare
@@ -455,7 +455,7 @@ def test_a_mechanism_control_is_labelled_in_its_row(
     built, root = render(made[0], copy)
     label = "plain minus residual, with the cause removed: labels shuffled"
     assert label in [row[0] for row in lines(root)]
-    assert f"| {label} |" in markdown.render(built)
+    assert f"| {label} |" in markdown.render_page(built, built.pages[0])
     plots = [e.get("aria-label", "") for e in root.iter() if e.get("role") == "img"]
     assert [plot for plot in plots if plot.startswith(f"{label}: ")]
 
@@ -523,7 +523,7 @@ def test_equal_costs_are_told_with_what_was_found(
     )
     assert [study.equal for study in built.pages[0].studies] == ["", told, ""]
     assert told in [cell for row in lines(root) for cell in row]
-    assert f"| {told} |" in markdown.render(built)
+    assert f"| {told} |" in markdown.render_page(built, built.pages[0])
     assert {study.equal for study in report.build(copy, known).pages[0].studies} == {""}
 
 

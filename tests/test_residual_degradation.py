@@ -4,10 +4,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from dlclaims.experiments.residual_degradation import (
     PAGE,
     blocks,
+    convolution,
     docblock,
     dominance,
     growth,
@@ -17,7 +19,7 @@ from dlclaims.experiments.residual_degradation import (
     training,
 )
 
-from dlclaims import engine, pages
+from dlclaims import data, engine, figures, pages
 from dlclaims.pages import Variant
 from dlclaims.seeds import Seeds
 
@@ -164,8 +166,105 @@ def test_trained_networks_are_measured(monkeypatch: pytest.MonkeyPatch):
     assert table["lesion"].between(-1, 1).all()
     assert np.isfinite(table[["gradient_start", "gradient_early"]]).all(axis=None)
     assert (table["steps"] == 20).all()
+    assert "longer_accuracy" not in table
     rates = Variant(variant.factors, (0.001, 0.01))
     assert "lesion" not in training.measure(rates, seeds("depth"))
+
+
+def test_plain_networks_get_three_times_the_steps_at_the_same_rate(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    short = training.variant("plain", 4, "none")
+    monkeypatch.setattr(training, "STEPS", 10)
+    monkeypatch.setattr(training, "LONGER", (short,))
+    [variant] = training.variants(short)
+    tuned = Variant(variant.factors, (0.01,))
+    table = training.measure(tuned, seeds("depth"))
+    monkeypatch.setattr(training, "STEPS", 30)
+    longer = training.measure(tuned, seeds("depth"))
+    assert list(table["longer_accuracy"]) == list(longer["training_accuracy"])
+    assert (table["steps"] == 10).all()
+    sensitivity = Variant(variant.factors, (0.01,), "longer")
+    assert "longer_accuracy" not in training.measure(sensitivity, seeds("depth"))
+
+
+@pytest.mark.parametrize("arm", ["plain", "residual"])
+def test_gradients_of_normalised_networks_are_those_of_theory(arm: str):
+    [variant] = training.variants(training.variant(arm, 20))
+    net = replace(training.network(variant), inputs=64)
+    rng = np.random.default_rng(8)
+    runs = engine.initialize(lambda: nets.build(net), seeds=seeds("depth", 4))
+    x, y = rng.standard_normal((256, 64)), rng.integers(0, 10, 256)
+    ratios = []
+    for row in range(4):
+        layers = nets.unpack(net, training.replica(runs, row))
+        sizes = nets.weight_gradients(net, layers, x, y)
+        ratios.append(np.log10(sizes[1] / sizes[-2]))
+    [expected] = training.predict(variant)["gradient_start"]
+    assert np.mean(ratios) == pytest.approx(expected, abs=0.25)
+    [bare] = training.variants(training.variant(arm, 20, "none"))
+    assert training.predict(bare)["gradient_start"].isna().all()
+
+
+def test_skips_of_convolutional_networks_have_no_weights():
+    mnist1d = data.load("mnist1d")
+    plain, skips = (
+        convolution.build(mnist1d, 14, arm) for arm in ("plain", "residual")
+    )
+    assert plain.count_params() == skips.count_params()
+    layers = [layer for layer in skips.layers if hasattr(layer, "kernel")]
+    assert len(layers) == 14
+    assert {layer.name.split("_")[0] for layer in layers} == {"conv1d", "dense"}
+
+
+def test_images_lie_plane_by_plane():
+    images = data.Classification(
+        "cifar10", np.zeros((1, 3072), "float32"), np.zeros(1, "int32"), 10, 1, 0
+    )
+    model = convolution.build(images, 8, "residual")
+    permuted = next(layer for layer in model.layers if "permute" in layer.name)
+    planes = np.arange(3072, dtype="float32").reshape(1, 3, 32, 32)
+    assert np.array_equal(permuted(planes)[0, 5, 7], planes[0, :, 5, 7])
+    assert model.output_shape == (None, 10)
+
+
+def test_convolutional_networks_are_trained(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(training, "STEPS", 3)
+    study = convolution.STUDIES[0]
+    variant = study.full[1]
+    assert (variant["arm"], variant["depth"]) == ("residual", 8)
+    tuned = Variant(variant.factors, (0.01,))
+    table = study.measure(tuned, seeds(study.name))
+    assert table["training_accuracy"].between(0, 1).all()
+    assert not {*study.equal} - {*table}
+
+
+def test_error_and_gradient_stand_under_each_other():
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "source": "measured",
+                    "variant": f"{arm}-{depth}",
+                    "arm": arm,
+                    "depth": depth,
+                    "normalization": "batch",
+                    "seed": range(3),
+                    "training_accuracy": 0.75,
+                    "longer_accuracy": 0.5 if arm == "plain" else math.nan,
+                    "gradient_start": 1.0,
+                }
+            )
+            for arm in ("plain", "residual")
+            for depth in (10, 40)
+        ]
+    )
+    assert figures.alt_text(training.ERROR, table).endswith(
+        "training error: error by depth, means of 3 seeds: plain 0.25 at 10 and 0.25 at"
+        " 40; with skips 0.25 at 10 and 0.25 at 40; plain, 3,000 steps 0.5 at 10 and"
+        " 0.5 at 40. gradient before training: gradient start by depth, means of 3"
+        " seeds: plain 1 at 10 and 1 at 40; with skips 1 at 10 and 1 at 40."
+    )
 
 
 def test_the_page_is_sound():

@@ -27,6 +27,29 @@ def test_the_documents_block_doubles_first_and_tends_to_its_fixed_point():
     ) == pytest.approx(r)
 
 
+def test_the_documents_block_with_larger_weights_is_that_of_a_wide_layer():
+    rng, times = np.random.default_rng(1), 3.0
+    a, width = rng.standard_normal((64, 1000)), 1000
+    for log, ratio in islice(residual.document_block(times=times), 3):
+        w = rng.standard_normal((width, width)) * times * math.sqrt(2 / width)
+        before, a = np.mean(a**2), np.maximum(a @ w, 0) + a
+        assert math.log(np.mean(a**2) / before) == pytest.approx(log, abs=0.05)
+        assert np.mean(a) / np.sqrt(np.mean(a**2)) == pytest.approx(ratio, abs=0.05)
+
+
+def test_gradients_grow_by_a_factor_a_layer_unless_there_are_skips():
+    growth = math.log(math.pi / (math.pi - 1)) / 2
+    for blocks in (1, 4, 19):
+        plain = residual.normalized_gradient(blocks, False)
+        assert plain == pytest.approx((2 * blocks - 1) * growth)
+    assert residual.normalized_gradient(1, True) == pytest.approx(growth)
+    # d log / d blocks is 1 / (2 VARIANCE^2 blocks): a power of the depth
+    power = 1 / (2 * residual.VARIANCE**2)
+    far = residual.normalized_gradient(40_000, True)
+    near = residual.normalized_gradient(4_000, True)
+    assert far - near == pytest.approx(power * math.log(10), rel=1e-3)
+
+
 def test_kernels_are_those_of_normal_signals():
     assert residual.correlated_signals(1.0) == pytest.approx(1)
     assert residual.correlated_signals(0.0) == pytest.approx(1 / math.pi)

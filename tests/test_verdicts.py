@@ -16,6 +16,7 @@ from dlclaims.claims import (
     Deviation,
     Difference,
     Mean,
+    Published,
     RankCorrelation,
     Rate,
     RateDifference,
@@ -325,7 +326,7 @@ def test_an_arm_that_the_machinery_lost_makes_inconclusive():
     found = judge(own, {"a": around(1.0)}, change=lose)
     assert found["verdict"] == "inconclusive"
     assert "arm b: 0 seeds instead of 16: no seed has an outcome" in found["reason"]
-    assert "b: 100% of the replicas failed." in found["reason"]
+    assert "b: 100 % of the replicas failed." in found["reason"]
     assert found["criteria"][1]["note"] == "no seed has an outcome in every arm"
     assert found["seeds_to_decide"] is None
 
@@ -432,7 +433,7 @@ def test_no_spread_over_seeds_decides_by_the_point():
         found = judge(own, {"a": np.full(SEEDS, value)})
         assert found["verdict"] == verdict
         assert found["criteria"][0]["note"] == (
-            "no spread over seeds: the interval is a point; up to 21% of seeds may be"
+            "no spread over seeds: the interval is a point; up to 21 % of seeds may be"
             " others"
         )
         assert found["p"] >= 2.0**-SEEDS  # the sign-flip test's smallest
@@ -658,6 +659,34 @@ def test_a_control_reads_its_own_study():
     stranger = replace(criterion("a", Region.above(0)), study="other")
     own = page([criterion("a", Region.above(0))], controls=(stranger,))
     assert "the control a reads other" in " ".join(problems(own))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("{c/a}", ""),
+        ("{c/a:percent} and {c/a:nats}", ""),
+        ("{c/b}", "the card tells 'c/b'; did you mean c/a?"),
+        ("{d/other}", "the card tells 'd/other'"),
+        ("{c/a:percnt}", "the card tells c/a as 'percnt'; did you mean percent?"),
+        ("{c/a: percent}", "the card has {c/a: percent}; write"),
+    ],
+)
+def test_a_card_tells_what_its_page_measures(sentence, told):
+    own = page([criterion("a", Region.above(0.0), name="a")])
+    claim = replace(own.claims[0], id="c")
+    card = replace(own.card, answer=(sentence,), rests_on=())
+    found = " ".join(problems(replace(own, title="T", claims=(claim,), card=card)))
+    assert told in found if told else found == ""
+
+
+def test_a_number_of_others_has_its_paper_among_the_references():
+    own = page([criterion("a", Region.above(0.0))])
+    number = Published("1 nat", "a network", "he2015", "Table 1")
+    for references, told in (("he2015",), ""), ((), "it does not refer to 'he2015'"):
+        claim = replace(own.claims[0], published=(number,), references=references)
+        found = " ".join(problems(replace(own, title="T", claims=(claim,))))
+        assert told in found if told else found == ""
 
 
 def test_outcomes_that_tell_conditions_apart_are_named():

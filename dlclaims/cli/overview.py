@@ -7,7 +7,7 @@ it as text or as it is. Nothing heavy is imported: these answers come at once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -177,6 +177,8 @@ def _claim(page: Page, claim: Claim, out: Path) -> dict[str, Any]:
         "kinds": list(claim.kinds),
         "theory": claim.theory,
         "references": list(claim.references),
+        "published": [asdict(one) for one in claim.published],
+        "figures": figures(page, claim.assertions, out),
         "statements": statements(claim.id),
         "profile": found.get("profile"),
         **{
@@ -184,6 +186,15 @@ def _claim(page: Page, claim: Claim, out: Path) -> dict[str, Any]:
             for role, made in ((r, getattr(claim, r)) for r in ROLES)
         },
     }
+
+
+def figures(
+    page: Page, assertions: Iterable[tuple[str, Assertion]], out: Path
+) -> list[str]:
+    """Return the pictures that are there of the studies that assertions read."""
+    read = {c.study for _, made in assertions for c in made.criteria}
+    files = [out / page.name / f"{f.name}.svg" for f in page.figures if f.study in read]
+    return [str(file) for file in files if file.exists()]
 
 
 def statements(claim_id: str) -> list[dict[str, Any]]:

@@ -8,11 +8,10 @@ from typing import Any
 
 import click
 
-from dlclaims import results
+from dlclaims import results, wording
 from dlclaims.cli import overview, terminal
 from dlclaims.errors import UsageError
 from dlclaims.pages import Page
-from dlclaims.report import words
 from dlclaims.shelf import Shelf
 
 SCHEMA = 1
@@ -25,7 +24,8 @@ def questions(shelf: Shelf, names: Sequence[str], out: Path) -> dict[str, Any]:
 
     Keys: ``schema`` and ``questions``, each with ``claim``, ``page``, ``questions``
     (numbers in the document), ``statement``, ``verdict``, ``label``, ``reason``,
-    ``decisive`` (the effect that decides), ``instead`` and ``figures`` (files).
+    ``decisive`` (the criterion that decides), ``condition`` (it in words), ``shared``
+    (what all conditions share), ``instead`` and ``figures`` (files).
 
     Raises
     ------
@@ -76,9 +76,18 @@ def _question(
         "label": made["label"],
         "reason": made["reason"],
         "decisive": dict(terminal.decisive(made)),
+        "shared": terminal.shared(made["criteria"]).common,
+        "condition": _condition(made),
         "instead": better["text"] if better else None,
         "figures": [str(file) for file in files if file.exists()],
     }
+
+
+def _condition(made: Mapping[str, Any]) -> str:
+    """Return what tells the condition that decides from the others."""
+    criteria = made["criteria"]
+    place = criteria.index(terminal.decisive(made))
+    return terminal.shared(criteria).rests[place]
 
 
 def ask(found: Mapping[str, Any]) -> None:
@@ -103,7 +112,7 @@ def ask(found: Mapping[str, Any]) -> None:
         is_right = LETTERS[letter] == question["verdict"]
         right += is_right
         click.echo(f"{'Right' if is_right else 'No'}: {_answer(question)}")
-    click.echo(f"\n{right} of {words.count(asked, 'answer')} right")
+    click.echo(f"\n{right} of {wording.count(asked, 'answer')} right")
 
 
 def text(found: Mapping[str, Any]) -> str:
@@ -117,15 +126,17 @@ def text(found: Mapping[str, Any]) -> str:
 
 def _title(question: Mapping[str, Any], place: str) -> str:
     numbers = question["questions"]
-    asked = f"question {', '.join(map(str, numbers))}" if numbers else ""
+    noun = "question" if len(numbers) == 1 else "questions"
+    asked = f"{noun} {wording.listing(map(str, numbers))}" if numbers else ""
     return terminal.heading(" · ".join(filter(None, [place, question["page"], asked])))
 
 
 def _answer(question: Mapping[str, Any]) -> str:
-    decisive = question["decisive"]
+    decisive, common = question["decisive"], question["shared"]
     lines = [
         terminal.verdict(question["verdict"], question["label"]),
-        terminal.wrap(f"{decisive['scope']}: {terminal.effect(decisive)}", "  "),
+        terminal.wrap(f"{question['condition']}: {terminal.effect(decisive)}", "  "),
+        *([terminal.wrap(f"In all conditions: {common}.", "  ")] if common else []),
     ]
     if question["instead"]:
         lines += ["say instead:", terminal.wrap(question["instead"], "  ")]

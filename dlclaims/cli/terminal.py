@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import textwrap
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlclaims import scopes, wording
 from dlclaims.data import images
 from dlclaims.errors import DlclaimsError
 from dlclaims.report import words
@@ -18,6 +20,14 @@ from dlclaims.report import words
 if TYPE_CHECKING:
     from dlclaims.housekeeping import Leaving
 
+WIDTH = 80
+ROLES = ("document", "corrected")
+HEADS = {
+    "document": "the document says",
+    "corrected": "say instead",
+    "alone": "tested beside the document",
+}
+ANSWERS = {"holds": "green", "fails": "red", "undecided": "magenta"}
 COLORS = {
     "supported": "green",
     "refuted": "red",
@@ -63,8 +73,8 @@ def _pad(cell: str, width: int) -> str:
 
 
 def wrap(text: str, indent: str = "") -> str:
-    """Return text as lines that fit the terminal (at most 88 columns)."""
-    width = min(shutil.get_terminal_size().columns, 88)
+    """Return text as lines that fit the terminal (at most 80 columns)."""
+    width = min(shutil.get_terminal_size().columns, WIDTH)
     return textwrap.fill(
         text,
         width,
@@ -103,11 +113,37 @@ def duration(seconds: float | None) -> str:
 
 def effect(criterion: Mapping[str, Any]) -> str:
     """Return a criterion's effect with its interval, unit and number of replicas."""
-    value, low, high = (criterion[name] for name in ("value", "low", "high"))
-    if value is None:
+    if criterion["value"] is None:
         return "not measured"
-    interval = words.interval(value, low, high)
-    return f"{interval} {criterion['unit']}, n = {criterion['n']:,}"
+    kind = kind_of(criterion)
+    told = wording.sentence(kind, numbers(criterion), criterion["unit"])
+    return told + _replicas(criterion)
+
+
+def _replicas(criterion: Mapping[str, Any]) -> str:
+    """Return ``, n = 16``; nothing for a success rate, which counts its seeds."""
+    is_rate = kind_of(criterion) == wording.RATE
+    return "" if is_rate else f", n = {criterion['n']:,}"
+
+
+def numbers(criterion: Mapping[str, Any]) -> str:
+    """Return a criterion's effect with its interval, without its unit."""
+    return wording.effect(
+        kind_of(criterion),
+        criterion["value"],
+        criterion["low"],
+        criterion["high"],
+        criterion["n"],
+        criterion["region"],
+    )
+
+
+def shared(criteria: Sequence[Mapping[str, Any]]) -> scopes.Shared:
+    """Return what conditions share, and what tells each from the others."""
+    return scopes.conditions(
+        [criterion["scope"] for criterion in criteria],
+        [criterion.get("mechanism") for criterion in criteria],
+    )
 
 
 def decisive(assertion: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -187,10 +223,10 @@ def _page(page: Mapping[str, Any]) -> str:
 
 def _short_claim(claim: Mapping[str, Any]) -> str:
     lines = [f"  {heading(claim['id'])}"]
-    for role in ("document", "corrected"):
+    for role in ROLES:
         made = claim[role]
         if made:
-            lines.append(f"    {role}: {_verdict_of(made)}")
+            lines.append(f"    {HEADS[role]}: {_verdict_of(made)}")
             lines.append(wrap(made["text"], "      "))
     return "\n".join(lines)
 
@@ -207,18 +243,37 @@ def _verdict_of(assertion: Mapping[str, Any]) -> str:
 
 
 def _claim(claim: Mapping[str, Any]) -> str:
+    kinds = ", ".join(claim["kinds"])
     parts = [
-        f"{heading(claim['id'])} (page {claim['page']}; {', '.join(claim['kinds'])})",
+        f"{heading(claim['id'])} (page {claim['page']}; {kinds})",
         *_statements(claim),
+        *(
+            _assertion(role if claim["document"] else "alone", claim[role])
+            for role in ROLES
+            if claim[role]
+        ),
     ]
-    for role in ("document", "corrected"):
-        if claim[role]:
-            parts.append(_assertion(role, claim[role]))
     if claim["theory"]:
-        parts.append(f"theory: {claim['theory']}")
+        parts.append(f"{heading('theory')}\n{wrap(claim['theory'], '  ')}")
+    if claim["published"]:
+        told = (
+            f"{p['result']}: {p['of']} ({p['reference']}, {p['place']})"
+            for p in claim["published"]
+        )
+        parts.append("\n".join([heading("published"), *(wrap(t, "  ") for t in told)]))
+    if claim["figures"]:
+        parts.append("\n".join([heading("figures"), *_paths(claim["figures"])]))
     profile = claim["profile"] or "standard"
-    parts.append(f"dlclaims run {claim['page']} --profile {profile}")
+    run = f"dlclaims run {claim['page']} --profile {profile}"
+    parts.append(f"{heading('run it again')}\n  {run}")
     return "\n\n".join(parts)
+
+
+def _paths(files: Iterable[str]) -> list[str]:
+    """Return paths in lines, from the current folder where they lie in it."""
+    here = Path.cwd()
+    paths = map(Path, files)
+    return [f"  {p.relative_to(here) if p.is_relative_to(here) else p}" for p in paths]
 
 
 def _statements(claim: Mapping[str, Any]) -> list[str]:
@@ -229,30 +284,46 @@ def _statements(claim: Mapping[str, Any]) -> list[str]:
 
 
 def _assertion(role: str, made: Mapping[str, Any]) -> str:
-    rows: list[tuple[str, ...]] = [
-        ("where", "what", "must be", "is", "n", "so it", "unit")
-    ]
-    rows += [
-        (
-            c["scope"],
-            c["effect"]["kind"],
-            words.region(*c["region"]),
-            words.interval(c["value"], c["low"], c["high"]),
-            f"{c['n']:,}",
-            c["answer"],
-            c["unit"],
-        )
-        for c in made["criteria"]
-    ]
-    if made["verdict"] is None:
-        rows = [(*row[:3], row[-1]) for row in rows]
     lines = [
-        f"{heading(role)}: {_verdict_of(made)}",
+        f"{heading(HEADS[role])}: {_verdict_of(made)}",
         wrap(made["text"], "  "),
         *([wrap(made["reason"], "  ")] if made["reason"] else []),
-        columns(rows, "    "),
     ]
+    criteria = made["criteria"]
+    found = shared(criteria)
+    if found.common:
+        lines.append(wrap(f"In all conditions: {found.common}.", "  "))
+    rows = zip(found.rests, criteria, strict=True)
+    for (kind, unit, edges), group in itertools.groupby(rows, key=_needed):
+        told = wording.unit(kind, unit)
+        lines += [
+            "",
+            wrap(f"{told}; needed: {wording.region(*edges, kind=kind)}", "  "),
+        ]
+        lines += [_condition(name, criterion) for name, criterion in group]
     return "\n".join(lines)
+
+
+def _needed(row: tuple[str, Mapping[str, Any]]) -> tuple[str, str, tuple[Any, Any]]:
+    """Return what a group of conditions has in common: kind, unit and region."""
+    criterion = row[1]
+    low, high = criterion["region"]
+    return kind_of(criterion), criterion["unit"], (low, high)
+
+
+def _condition(name: str, criterion: Mapping[str, Any]) -> str:
+    """Return a condition's answer, its numbers, and under them its name."""
+    answer = criterion["answer"]
+    if criterion["value"] is None and not answer:
+        return wrap(name, "    ")
+    sign = click.style(words.ANSWERS[answer], fg=ANSWERS.get(answer))
+    told = numbers(criterion) if criterion["value"] is not None else "no number"
+    return f"  {sign} {answer:<9}  {told}{_replicas(criterion)}\n{wrap(name, '      ')}"
+
+
+def kind_of(criterion: Mapping[str, Any]) -> str:
+    """Return the kind of a criterion's effect."""
+    return str(criterion["effect"]["kind"])
 
 
 def _planned(claim: Mapping[str, Any]) -> str:
@@ -270,7 +341,7 @@ def outcome(found: Mapping[str, Any]) -> str:
     for page in found["pages"]:
         for name, claim in page["claims"].items():
             made = claim["document"] or claim["corrected"]
-            both = (claim[role] for role in ("document", "corrected"))
+            both = (claim[role] for role in ROLES)
             each = (verdict(a["verdict"], a["label"]) if a else "" for a in both)
             rows.append((name, *each, effect(decisive(made))))
     table = f"{columns(rows)}\n\n" if len(rows) > 1 else ""

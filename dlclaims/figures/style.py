@@ -114,11 +114,14 @@ def look(ax: Axes, level: object) -> Look:
     return looks[name]
 
 
-def panels(ax: Axes, names: Sequence[str], columns: int = 4) -> dict[str, Axes]:
+def panels(
+    ax: Axes, names: Sequence[str], columns: int = 4, same: Literal["x", "y"] = "y"
+) -> dict[str, Axes]:
     """Split an axes into one for each name, side by side with one y axis.
 
     The given axes becomes invisible. More panels than `columns` go to further rows,
-    and the picture grows.
+    and the picture grows. With `same` "x" they have one x axis instead: different
+    quantities under each other, in one column.
     """
     place = ax.get_subplotspec()
     assert place is not None, "panels need an axes that was made by add_subplot"
@@ -130,7 +133,7 @@ def panels(ax: Axes, names: Sequence[str], columns: int = 4) -> dict[str, Axes]:
     cells = place.subgridspec(rows, min(len(names), columns))
     for number, name in enumerate(names):
         first = next(iter(made.values()), None)
-        made[name] = picture.add_subplot(cells[number], sharey=first)
+        made[name] = picture.add_subplot(cells[number], **{f"share{same}": first})
         made[name].set_title(name)
     return made
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims.figures.style import INK, THEORY, Look, look, notes
+from dlclaims.wording import count, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,15 +168,9 @@ def region(ax: Axes, low: float, high: float, axis: str = "y") -> None:
     notes(ax).parts.add("region")
 
 
-def number(value: float) -> str:
-    """Return three significant digits; thousands are written out."""
-    return f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
 def seeds(table: pd.DataFrame) -> str:
     """Return ``16 seeds``: how many a table holds."""
-    number = table["seed"].dropna().nunique() if "seed" in table else 0
-    return f"{number} seed{'' if number == 1 else 's'}"
+    return count(table["seed"].dropna().nunique() if "seed" in table else 0, "seed")
 
 
 def _places(points: int, turn: int) -> tuple[int, int]:

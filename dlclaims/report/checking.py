@@ -30,10 +30,12 @@ def check(folder: Path, known: Mapping[str, pages.Page]) -> list[str]:
     current = {page.name for page in report.pages if page.digest and not page.older}
     found += _verdicts(folder, {name: known[name] for name in current})
     for file, text in writing.renderings(report, folder).items():
+        inside = file.is_relative_to(folder)
+        name = file.relative_to(folder) if inside else f"the clone's {file.name}"
         if not file.exists():
-            found.append(f"{file.name} is missing")
+            found.append(f"{name} is missing")
         elif (old := file.read_text(encoding="utf-8")) != text:
-            found.append(f"{file.name} differs from its results{_line(old, text)}")
+            found.append(f"{name} differs from its results{_line(old, text)}")
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dlclaims.report import words
-from dlclaims.report.model import Criterion
+from dlclaims.report.model import Criterion, shared
 
 WIDTH, HEIGHT, MIDDLE = 300, 34, 17
 EDGE = 10  # pixels left free at either end
@@ -59,10 +59,18 @@ class Scale:
 
 @dataclass(frozen=True)
 class Group:
-    """Criteria that share a region, and the scale on which they are drawn."""
+    """Criteria that share a region, and the scale on which they are drawn.
 
+    `names` tell each from all others of its assertion.
+    """
+
+    names: tuple[str, ...]
     criteria: tuple[Criterion, ...]
     scale: Scale
+
+    @property
+    def rows(self) -> tuple[tuple[str, Criterion], ...]:
+        return tuple(zip(self.names, self.criteria, strict=True))
 
     @property
     def first(self) -> Criterion:
@@ -72,11 +80,16 @@ class Group:
 def groups(criteria: Sequence[Criterion]) -> list[Group]:
     """Return the criteria by what they share, each group with its scale."""
 
-    def shared(c: Criterion) -> tuple[object, ...]:
+    def same(row: tuple[str, Criterion]) -> tuple[object, ...]:
+        c = row[1]
         return c.unit, c.kind, c.region, c.reason, c.rival
 
-    found = itertools.groupby(criteria, key=shared)
-    return [Group(members, _scale(members)) for _, m in found if (members := tuple(m))]
+    rows = zip(shared(criteria).rests, criteria, strict=True)
+    found = []
+    for _, together in itertools.groupby(rows, key=same):
+        names, members = zip(*together, strict=True)
+        found.append(Group(names, members, _scale(members)))
+    return found
 
 
 def theory(criterion: Criterion) -> float | None:
@@ -159,8 +172,8 @@ def words_of(criterion: Criterion) -> str:
     if criterion.value is None:
         return f"{criterion.condition}: no outcomes"
     parts = [
-        f"{criterion.condition}: {words.effect(criterion)} {criterion.unit}",
-        f"the claim needs {words.region(*criterion.region)}",
+        f"{criterion.condition}: {words.told(criterion)}",
+        f"the claim needs {words.needed(criterion)}",
     ]
     if criterion.values:
         ends = words.span(criterion.values)

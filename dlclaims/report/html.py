@@ -45,7 +45,7 @@ def render(report: Report, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"formula": formula, "prose": prose}
+    environment.filters |= {"formula": formula, "prose": prose, "broken": broken}
     environment.globals |= {
         "words": words,
         "forest": forest,
@@ -68,6 +68,11 @@ def render(report: Report, folder: Path) -> str:
         script=Markup(script),
         policy=_policy(style, script),
     )
+
+
+def broken(effect: str) -> Markup:
+    """Return an effect in two lines where it is a count and what that makes."""
+    return escape(effect).replace(" = ", Markup(" =<br>"))
 
 
 def bar(counts: Mapping[str, int]) -> Markup:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlclaims import claims, pages, source
 from dlclaims.report import model, words
 from dlclaims.report.tables import finite, known
 from dlclaims.results import edges
-
-PLACEHOLDER = re.compile(r"\{([^{}/\s]+)/([^{}/:\s]+)(?::(\w+))?\}")
-#: How a card may tell an effect: what is done to its numbers, and what follows them.
-TOLD: dict[str, tuple[Callable[[float], float], str]] = {
-    "": (lambda value: value, ""),
-    "percent": (lambda value: 100 * value, " %"),
-    "points": (lambda value: 100 * value, ""),
-    "decades": (lambda value: 10.0**value, ""),
-    "nats": (math.exp, ""),
-}
 
 
 def claim(
@@ -53,6 +42,7 @@ def claim(
         made.theory,
         made.references,
         networks,
+        made.published,
     )
 
 
@@ -142,15 +132,18 @@ def card(declared: pages.Card, made: Sequence[model.Claim]) -> model.Card:
         criterion = measured.get((match[1], match[2]))
         if criterion is None or criterion.value is None:
             return "[not measured]"
-        scaled, sign = TOLD[match[3] or ""]
-        ends = (criterion.value, criterion.low, criterion.high)
-        told = words.interval(*(None if end is None else scaled(end) for end in ends))
+        scaled, sign = pages.TOLD[match[3] or ""]
+        value, low, high = (
+            None if end is None else scaled(end)
+            for end in (criterion.value, criterion.low, criterion.high)
+        )
+        told = words.interval(value, low, high)
         return told + sign
 
     return model.Card(
         declared.question,
-        tuple(PLACEHOLDER.sub(fill, sentence) for sentence in declared.answer),
-        PLACEHOLDER.sub(fill, declared.caveat),
+        tuple(pages.PLACEHOLDER.sub(fill, sentence) for sentence in declared.answer),
+        pages.PLACEHOLDER.sub(fill, declared.caveat),
         tuple(
             f"{claim.id} came out {answer.words}: {answer.text}"
             for claim in made

@@ -7,9 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dlclaims.report import words
+from dlclaims.report import forest, words
 from dlclaims.report.html import TEMPLATES
-from dlclaims.report.model import Report
+from dlclaims.report.model import Page, Report
 
 #: What Markdown or HTML would read as something else than text.
 SIGNS = re.compile(r"([\\`*_\[\]|$])")
@@ -18,20 +18,29 @@ NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def render(report: Report) -> str:
-    """Return the report as Markdown; pictures are linked."""
+    """Return what all pages share as Markdown, with a table of all claims.
+
+    Each claim is a link into its page's own text, which `render_page` returns.
+    """
     return _environment().get_template("results.md").render(**_names(report))
 
 
-def verdict_table(report: Report, folder: str) -> str:
-    """Return the table of verdicts for a README that lies above `folder`."""
-    template = _environment().get_template("verdicts.md")
-    return template.render(**_names(report), link=f"{folder}/README.md")
+def render_page(report: Report, page: Page) -> str:
+    """Return a page's section as Markdown for the page's folder."""
+    return _environment().get_template("page.md").render(**_names(report), page=page)
+
+
+def questions(report: Report, folder: str) -> str:
+    """Return the table of pages for a README that lies above `folder`."""
+    template = _environment().get_template("questions.md")
+    return template.render(**_names(report), folder=folder)
 
 
 def _names(report: Report) -> dict[str, Any]:
     return {
         "report": report,
         "words": words,
+        "forest": forest,
         "claims": {claim.id: claim for claim in report.claims},
         "provenance": words.provenance(
             p.provenance for p in report.pages if p.provenance
@@ -50,7 +59,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"raw": Markup, "prose": prose}
+    environment.filters |= {"raw": Markup, "prose": prose, "capital": capital}
     return environment
 
 
@@ -64,6 +73,11 @@ def text(value: object) -> str:
 def prose(paragraph: str) -> Markup:
     """Return a docstring's paragraph, whose strong and literal words stay marked."""
     return Markup(re.sub(r"([\[\]|$_])", r"\\\1", _named(paragraph)))
+
+
+def capital(words: str) -> str:
+    """Return words with a capital at their beginning and nowhere else changed."""
+    return words[:1].upper() + words[1:]
 
 
 def _named(words: str) -> str:

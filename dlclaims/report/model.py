@@ -7,15 +7,17 @@ fills it from the result files and the pages' declarations.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from dlclaims import scopes, wording
+from dlclaims.claims import Published
 from dlclaims.report.bibliography import Reference
 from dlclaims.report.soundness import Calibration, Replication
 from dlclaims.report.words import NOT_RUN
 from dlclaims.source import Document, Reason, Statement
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,15 @@ class Criterion:
     @property
     def condition(self) -> str:
         """The scope; of a mechanism control, with what is removed from it."""
-        if not self.mechanism:
-            return self.scope
-        scope = self.scope.removesuffix(f", {self.mechanism}")
-        return f"{scope}, with the cause removed: {self.mechanism}"
+        return scopes.conditions([self.scope], [self.mechanism]).rests[0]
+
+
+def shared(criteria: Sequence[Criterion]) -> scopes.Shared:
+    """Return what conditions share, and what tells each from the others."""
+    return scopes.conditions(
+        [criterion.scope for criterion in criteria],
+        [criterion.mechanism for criterion in criteria],
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,11 @@ class Sensitivity:
     words: str
     criteria: tuple[Criterion, ...]
     flaws: tuple[str, ...]
+
+    @property
+    def shared(self) -> scopes.Shared:
+        """What all conditions share, and what tells each from the others."""
+        return shared(self.criteria)
 
     @property
     def failing(self) -> int:
@@ -109,6 +121,11 @@ class Assertion:
     sensitivity: tuple[Sensitivity, ...] = ()
 
     @property
+    def shared(self) -> scopes.Shared:
+        """What all conditions share, and what tells each from the others."""
+        return shared(self.criteria)
+
+    @property
     def as_registered(self) -> bool:
         return self.verdict == self.expected
 
@@ -138,6 +155,25 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Distance:
+    """The largest gap between measurement and theory over some conditions."""
+
+    unit: str
+    conditions: int
+    value: float
+    low: float | None
+    high: float | None
+
+
+def _distance(unit: str, rows: Sequence[tuple[float, Criterion]]) -> Distance:
+    """Return the largest gap of criteria, each with where theory lies on its axis."""
+    at, c = max(rows, key=lambda row: abs((row[1].value or 0.0) - row[0]))
+    ends = [None if end is None else end - at for end in (c.low, c.high)]
+    conditions = {(c.study, c.quantity, *c.where.items()) for _, c in rows}
+    return Distance(unit, len(conditions), (c.value or 0.0) - at, *ends)
+
+
+@dataclass(frozen=True)
 class Claim:
     """A claim with its assertions, the document's first."""
 
@@ -149,6 +185,20 @@ class Claim:
     theory: str
     references: tuple[str, ...]
     networks: tuple[Network, ...]
+    published: tuple[Published, ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Distance, ...]:
+        """How far its means lie from their predictions: the largest of each unit."""
+        found: dict[str, list[tuple[float, Criterion]]] = {}
+        for made in self.assertions:
+            for c in made.criteria:
+                if c.value is None or c.predicted is None:
+                    continue
+                at = {wording.GAP: 0.0, "mean": c.predicted}.get(c.kind)
+                if at is not None:
+                    found.setdefault(c.unit, []).append((at, c))
+        return tuple(_distance(unit, rows) for unit, rows in found.items())
 
     def assertion(self, role: str) -> Assertion | None:
         return next((made for made in self.assertions if made.role == role), None)
@@ -248,7 +298,8 @@ class Page:
     """A page with its results.
 
     `missing` tells in sentences what the results lack; `older` what has changed on the
-    page since they were made; `files` are the tables in its folder.
+    page since they were made; `files` are the tables in its folder; `rests_on` are the
+    claims behind the card, the most telling one first.
     """
 
     name: str
@@ -265,6 +316,29 @@ class Page:
     missing: tuple[str, ...]
     older: tuple[str, ...]
     files: tuple[str, ...]
+    rests_on: tuple[str, ...]
+
+    @property
+    def telling(self) -> Claim | None:
+        """The claim that stands for the page where there is room for one."""
+        found = (claim for claim in self.claims if claim.id in self.rests_on[:1])
+        return next(found, self.claims[0] if self.claims else None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each verdict occurs over its claims, the document's first."""
+        return dict(Counter(claim.assertions[0].verdict for claim in self.claims))
+
+    def figures_of(self, claim: Claim) -> tuple[Figure, ...]:
+        """Return the pictures of the studies that a claim reads."""
+        read = {c.study for made in claim.assertions for c in made.criteria}
+        return tuple(figure for figure in self.figures if figure.study in read)
+
+
+def tally(claims: Iterable[Claim], role: str) -> dict[str, int]:
+    """Return how often each verdict occurs over the assertions of a role."""
+    made = (claim.assertion(role) for claim in claims)
+    return dict(Counter(assertion.verdict for assertion in made if assertion))
 
 
 @dataclass(frozen=True)
@@ -337,5 +411,4 @@ class Report:
 
     def tally(self, role: str) -> dict[str, int]:
         """How often each verdict occurs over the assertions of a role."""
-        made = (claim.assertion(role) for claim in self.claims)
-        return dict(Counter(assertion.verdict for assertion in made if assertion))
+        return tally(self.claims, role)

@@ -105,6 +105,7 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
         tuple(_missing(folder, page, profile, variants, figures)) if judged else (),
         tuple(_older(page, judged, current)),
         tables.listed(folder, folder),
+        page.card.rests_on,
     )
 
 

@@ -1,15 +1,46 @@
-"""Numbers and verdicts in words: one spelling for all renderings."""
+"""Verdicts in words: one spelling for all renderings; numbers are `wording`'s."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dlclaims import wording
 from dlclaims.claims import VERDICTS
+from dlclaims.wording import (
+    DASH,
+    MINUS,
+    TIMES,
+    count,
+    duration,
+    interval,
+    listing,
+    number,
+    percent,
+    power,
+    probability,
+    region,
+    span,
+)
 
 if TYPE_CHECKING:
     from dlclaims.report.model import Criterion, Provenance
+
+__all__ = [
+    "DASH",
+    "MINUS",
+    "TIMES",
+    "count",
+    "duration",
+    "interval",
+    "listing",
+    "number",
+    "percent",
+    "power",
+    "probability",
+    "region",
+    "span",
+]
 
 #: What the report says of an assertion that has no results yet.
 NOT_RUN = "not run"
@@ -26,77 +57,27 @@ ANSWERS = {
 }
 
 SHOWN = 5  # changes that are told in full
-MINUS, DASH, TIMES = "\u2212", "\u2013", "\u00d7"
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def number(value: float | None, decimals: int | None = None) -> str:
-    """Return a number with `decimals`, or with three significant digits.
-
-    Without `decimals`, very small and very large ones are powers of ten; None is a
-    dash.
-    """
-    if value is None or math.isnan(value):
-        return DASH
-    if decimals is not None:
-        rounded = round(value, decimals) + 0.0  # no minus sign before a zero
-        return f"{rounded:,.{decimals}f}".replace("-", MINUS)
-    if value == 0:
-        return "0"
-    size = math.floor(math.log10(abs(value)))
-    if not _is_plain(value):
-        mantissa = f"{value / 10.0**size:.2g}".replace("-", MINUS)
-        return f"{mantissa} {TIMES} {power(size)}"
-    text = f"{value:,.{max(0, 2 - size)}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text.replace("-", MINUS)
-
-
-def _is_plain(value: float) -> bool:
-    return 1e-4 <= abs(value) < 1e6
-
-
-def power(exponent: int) -> str:
-    """Return a power of ten with its exponent raised."""
-    return "10" + str(exponent).translate(_RAISED)
-
-
-def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """Return ``1.443 [1.440, 1.446]``: digits as far as the interval's width allows."""
-    if value is None or low is None or high is None or low == high:
-        return number(value)
-    decimals = None
-    if _is_plain(max(abs(low), abs(high))):
-        decimals = min(8, max(0, -math.floor(math.log10((high - low) / 6))))
-    middle, *ends = (number(x, decimals) for x in (value, low, high))
-    return f"{middle} [{', '.join(ends)}]"
 
 
 def effect(criterion: Criterion) -> str:
     """Return a criterion's effect with its interval, without its unit."""
-    return interval(criterion.value, criterion.low, criterion.high)
+    ends = (criterion.value, criterion.low, criterion.high)
+    return wording.effect(criterion.kind, *ends, criterion.n, criterion.region)
 
 
-def region(low: float | None, high: float | None) -> str:
-    """Return ``at least 0.05``, ``at most 0.05`` or ``between 0.01 and 0.1``."""
-    if low is None:
-        return f"at most {number(high)}"
-    if high is None:
-        return f"at least {number(low)}"
-    return f"between {number(low)} and {number(high)}"
+def told(criterion: Criterion) -> str:
+    """Return a criterion's effect with its interval and its unit."""
+    return wording.sentence(criterion.kind, effect(criterion), criterion.unit)
 
 
-def probability(p: float | None) -> str:
-    """Return a p-value: ``0.012``, ``< 0.0001``, or a dash where there is none."""
-    if p is None:
-        return DASH
-    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+def needed(criterion: Criterion) -> str:
+    """Return where a criterion's effect must lie."""
+    return wording.region(*criterion.region, criterion.kind)
 
 
-def percent(share: float | None) -> str:
-    """Return a fraction as ``2.5 %``; None is a dash."""
-    return DASH if share is None else f"{number(100 * share, 1)} %"
+def unit(criterion: Criterion) -> str:
+    """Return a criterion's unit as the heading of its numbers."""
+    return wording.unit(criterion.kind, criterion.unit)
 
 
 def equation(name: str, p: float | None) -> str:
@@ -105,28 +86,9 @@ def equation(name: str, p: float | None) -> str:
     return f"{name} {told}" if told.startswith("<") else f"{name} = {told}"
 
 
-def duration(seconds: float) -> str:
-    """Return ``41 s``, ``3.2 min`` or ``1.4 h``."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-
-
-def count(amount: int, noun: str) -> str:
-    """Return ``1 claim``, ``2 claims``, ``1,200 replicas``."""
-    return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
-
-
 def levels(where: Mapping[str, object]) -> str:
     """Return factor levels: ``activation relu, depth 20``."""
     return ", ".join(f"{name} {level}" for name, level in where.items())
-
-
-def listing(words: Iterable[str]) -> str:
-    """Return ``a, b and c``."""
-    *first, last = list(words) or [""]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def changes(found: Sequence[str]) -> str:
@@ -142,10 +104,9 @@ def tally(numbers: Mapping[str, int]) -> str:
     return listing(found) or "none"
 
 
-def span(values: Sequence[float], of: str = "") -> str:
-    """Return ``16``, or ``3 to 64`` when the values differ."""
-    ends = sorted({min(values), max(values)}) if values else []
-    return " to ".join(number(end) for end in ends) + of
+def signs(numbers: Mapping[str, int]) -> str:
+    """Return ``✅ 6, ❌ 3``, in the order of the verdicts."""
+    return ", ".join(f"{SIGNS[w]} {numbers[w]}" for w in ORDER if numbers.get(w))
 
 
 def provenance(made: Iterable[Provenance]) -> str:

@@ -17,9 +17,10 @@ TABLE = re.compile(r"(<!-- verdicts:begin -->\n).*?(<!-- verdicts:end -->)", re.
 
 
 def write(report: model.Report, folder: Path) -> None:
-    """Write ``report.html``, ``README.md``, ``report.json`` and its schema.
+    """Write ``report.html``, ``report.json``, its schema, and each page's README.
 
-    When `folder` is the clone's own, the README above it gets the table of verdicts.
+    When `folder` is the clone's own, the README above it gets the table of questions. A
+    page without a folder has no results, and so no README of its own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in renderings(report, folder).items():
@@ -33,12 +34,17 @@ def renderings(report: model.Report, folder: Path) -> dict[Path, str]:
     files = {
         folder / "report.html": html.render(report, folder),
         folder / "README.md": markdown.render(report),
+        **{
+            folder / page.name / "README.md": markdown.render_page(report, page)
+            for page in report.pages
+            if (folder / page.name).is_dir()
+        },
         folder / "report.json": as_json(report),
         folder / "report.schema.json": json.dumps(schema(), indent=1) + "\n",
     }
     readme = results.CLONE / "README.md"
     if folder.resolve() == results.CLONE / "results" and readme.exists():
-        table = markdown.verdict_table(report, folder.name)
+        table = markdown.questions(report, folder.name)
         files[readme] = TABLE.sub(
             lambda match: match[1] + table + match[2], readme.read_text("utf-8")
         )

@@ -287,7 +287,7 @@ def _paired(values: Array, region: Region) -> Estimate:
         unseen = intervals.clopper_pearson(0, len(values)).high
         note = (
             "no spread over seeds: the interval is a point; up to"
-            f" {unseen:.0%} of seeds may be others"
+            f" {100 * unseen:.0f} % of seeds may be others"
         )
     elif not answer and answers.place(bounds, region):
         note = "the t interval and the sign-flip test disagree"

@@ -55,7 +55,9 @@ def defects(
         for row in own.to_dict("records"):
             lost = row["failed"] / max(row["ok"] + row["diverged"] + row["failed"], 1)
             if lost > MOST_FAILED:
-                found.append(f"{row['variant']}: {lost:.0%} of the replicas failed.")
+                found.append(
+                    f"{row['variant']}: {100 * lost:.0f} % of the replicas failed."
+                )
             if row["tuning_flag"] in ("low edge", "high edge"):
                 found.append(
                     f"{row['variant']}: the best learning rate lies on the"
@@ -77,7 +79,7 @@ def unequal(cost: str, arms: pd.Series) -> str:
     if apart(arms) <= EQUAL:
         return ""
     span = f"{arms.min():,.0f} to {arms.max():,.0f}"
-    return f"{name} are not equal within {EQUAL:.0%}: {span}"
+    return f"{name} are not equal within {100 * EQUAL:g} %: {span}"
 
 
 def apart(costs: Collection[float]) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from dlclaims.claims import Criterion, Region, Value, levels
+from dlclaims import scopes, wording
+from dlclaims.claims import Criterion, Value, levels
 from dlclaims.pages import selections
 from dlclaims.statistics.effects import Estimate
 
@@ -25,10 +26,16 @@ VERBS = {
 LAST = ("outcome", "study")
 
 WORDS = {"holds": "Holds", "fails": "Fails", "undecided": "Undecided"}
+SHOWN = 3  # conditions of one answer that are named; more are counted
+UNITS = 2  # of many conditions: units whose lists are told
+BRIEF = 16  # letters of a unit that is said again with every number
 
 
 def explain(verdict: str, judged: Sequence[Judged], standing: Sequence[str]) -> str:
     """Return one or two sentences that say why a verdict fell.
+
+    What all conditions share is left out: whoever shows a reason shows it once, beside
+    the conditions.
 
     Parameters
     ----------
@@ -39,34 +46,96 @@ def explain(verdict: str, judged: Sequence[Judged], standing: Sequence[str]) -> 
     """
     answer = {"supported": "holds", "refuted": "fails"}.get(verdict)
     if answer:
-        one, many = VERBS[answer]
-        if len(judged) == 1:
-            return f"The condition {one}: {effect(*judged[0])}."
-        head = "Both" if len(judged) == 2 else f"All {len(judged)}"
-        scope = judged[closest(judged)][0].scope
-        told = effect(*judged[closest(judged)])
-        return f"{head} conditions {many}; nearest to an edge: {scope}, {told}."
+        return _unanimous(answer, judged)
     if verdict == "conditional":
-        parts = [
-            f"{word}: {listed(pairs)}."
-            for answer, word in WORDS.items()
-            if (pairs := _standing(judged, standing, answer))
-        ]
-        removed = [c.mechanism for c, _ in _standing(judged, standing, "fails")]
-        parts += [
-            f"The effect does not go where its alleged cause goes ({words})."
-            for words in removed
-            if words
-        ]
-        return " ".join(parts)
-    open_ones = [pair for pair in judged if pair[1].answer == "undecided"]
+        return _divided(judged, standing)
     if len(judged) == 1:
         return f"The condition is undecided: {effect(*judged[0])}."
     told = f"Of {len(judged)} conditions {tally(e.answer for _, e in judged)}"
+    open_ones = [
+        f"{name} ({effect(*pair)})"
+        for name, pair in zip(names(judged), judged, strict=True)
+        if pair[1].answer == "undecided"
+    ]
     if not open_ones:
         return f"{told}, but not after Holm's correction for their number."
-    details = "; ".join(f"{c.scope} ({effect(c, e)})" for c, e in open_ones)
-    return f"{told}. Undecided: {details}."
+    return f"{told}: {listed(open_ones)}."
+
+
+def _unanimous(answer: str, judged: Sequence[Judged]) -> str:
+    one, many = VERBS[answer]
+    if len(judged) == 1:
+        return f"The condition {one}: {effect(*judged[0])}."
+    head = "Both" if len(judged) == 2 else f"All {len(judged)}"
+    if all(c.effect.kind == wording.EXACT and not e.value for c, e in judged):
+        return f"{head} conditions {many}: every deviation is exactly 0."
+    place = closest(judged)
+    return (
+        f"{head} conditions {many}. Nearest to an edge: {names(judged)[place]}"
+        f" ({effect(*judged[place])})."
+    )
+
+
+def _divided(judged: Sequence[Judged], standing: Sequence[str]) -> str:
+    """Tell which conditions hold, fail and are open, each side with its effects."""
+    told: list[str] = []
+    said: list[str] = []
+    for answer, word in WORDS.items():
+        side = [
+            (name, pair)
+            for name, pair, kept in zip(names(judged), judged, standing, strict=True)
+            if kept == answer
+        ]
+        if side:
+            of = f" of {words_of(len(judged))}" if not told else ""
+            lists = "; ".join(_by_unit(side, said))
+            told.append(f"{word} in {len(side)}{of}: {lists}.")
+    told += [
+        f"The effect does not go where its alleged cause goes ({criterion.mechanism})."
+        for criterion, _ in _standing(judged, standing, "fails")
+        if criterion.mechanism
+    ]
+    return " ".join(told)
+
+
+def words_of(conditions: int) -> str:
+    """Return ``6 conditions``."""
+    return wording.count(conditions, "condition")
+
+
+def _by_unit(side: Sequence[tuple[str, Judged]], said: list[str]) -> Iterator[str]:
+    """Yield ``depth 5; depth 10 (0.1 to 0.3 points)``, one such list a unit.
+
+    Of many conditions in many units the first are told and the others counted. A long
+    unit is not said twice in a row: `said` holds those that were.
+    """
+    by_unit: dict[tuple[str, str], list[tuple[str, Judged]]] = {}
+    for name, (criterion, found) in side:
+        key = criterion.effect.kind, criterion.unit
+        by_unit.setdefault(key, []).append((name, (criterion, found)))
+    shown = len(by_unit) if len(side) <= SHOWN + 1 else UNITS
+    for (kind, unit), pairs in [*by_unit.items()][:shown]:
+        told = listed(dict.fromkeys(name for name, _ in pairs))
+        known = [e for _, (_, e) in pairs if not math.isnan(e.value)]
+        if known:
+            numbers = _range(kind, known)
+            again = said[-1:] == [unit] and len(unit) > BRIEF
+            told += f" ({numbers if again else wording.sentence(kind, numbers, unit)})"
+            said.append(unit)
+        yield told
+    if more := sum(map(len, [*by_unit.values()][shown:])):
+        yield f"and {more} more"
+
+
+def _range(kind: str, found: Sequence[Estimate]) -> str:
+    """Return the range of effects; of success rates, in seeds where n is the same."""
+    numbers = {e.n for e in found}
+    if kind != wording.RATE:
+        return wording.span([e.value for e in found])
+    if len(numbers) > 1:
+        return wording.span([100 * e.value for e in found], " %")
+    seeds = wording.count(numbers.pop(), "seed")
+    return f"{wording.span([round(e.value * e.n) for e in found])} of {seeds}"
 
 
 def _standing(
@@ -75,63 +144,60 @@ def _standing(
     return [p for p, kept in zip(judged, standing, strict=True) if kept == answer]
 
 
-def listed(judged: Sequence[Judged]) -> str:
-    """Return ``depth 5; depth 10 (0.1 to 0.3 points)``, one such list a unit."""
-    by_unit: dict[str, list[Judged]] = {}
-    for criterion, found in judged:
-        by_unit.setdefault(criterion.unit, []).append((criterion, found))
-    lists = []
-    for unit, pairs in by_unit.items():
-        told = "; ".join(dict.fromkeys(criterion.scope for criterion, _ in pairs))
-        values = [found.value for _, found in pairs if not math.isnan(found.value)]
-        if values:
-            low, high = f"{min(values):.3g}", f"{max(values):.3g}"
-            told += f" ({low if low == high else f'{low} to {high}'} {unit})"
-        lists.append(told)
-    return "; ".join(lists)
+def names(judged: Sequence[Judged]) -> tuple[str, ...]:
+    """Return what tells each condition from the others."""
+    criteria = [criterion for criterion, _ in judged]
+    return scopes.conditions(
+        [criterion.scope for criterion in criteria],
+        [criterion.mechanism for criterion in criteria],
+    ).rests
+
+
+def listed(told: Iterable[str]) -> str:
+    """Return the first conditions, and how many more there are."""
+    every = list(told)
+    more = len(every) - SHOWN
+    if more < 2:  # one more is as short as its count
+        return "; ".join(every)
+    return f"{'; '.join(every[:SHOWN])}; and {more} more"
 
 
 def tally(answers: Iterable[str]) -> str:
     """Return ``5 hold and 1 is undecided``."""
     given = list(answers)
-    parts = [
+    return wording.listing(
         f"{number} {VERBS[answer][number > 1]}"
         for answer in VERBS
         if (number := given.count(answer))
-    ]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    )
 
 
 def effect(criterion: Criterion, found: Estimate) -> str:
-    """Return an effect with its interval and its region, to three digits."""
+    """Return an effect with its interval, and where it must lie."""
     if math.isnan(found.value):
         return found.note
-    interval = (
-        "" if found.low == found.high else f" [{found.low:.3g}, {found.high:.3g}]"
-    )
-    told = f"{found.value:.3g}{interval} {criterion.unit}, the region is "
+    kind, region = criterion.effect.kind, criterion.region
+    edges = region.low, region.high
+    told = wording.effect(kind, found.value, found.low, found.high, found.n, edges)
     note = f"; {found.note}" if found.note else ""
-    return told + region(criterion.region) + note
-
-
-def region(where: Region) -> str:
-    """Return ``at least 0.5``, ``at most 0.5`` or ``-0.5 to 0.5``."""
-    if math.isinf(where.high):
-        return f"at least {where.low:.3g}"
-    if math.isinf(where.low):
-        return f"at most {where.high:.3g}"
-    return f"{where.low:.3g} to {where.high:.3g}"
+    return (
+        f"{wording.sentence(kind, told, criterion.unit)}; needed:"
+        f" {wording.region(*edges, kind)}{note}"
+    )
 
 
 def closest(judged: Sequence[Judged]) -> int:
     """Return which condition's interval comes nearest to an edge of its region.
 
-    In widths of the interval; a point, which has none, in sizes of the effect.
+    In widths of the interval; a point, which has none, in sizes of the effect, so that
+    an exact 0 comes last.
     """
 
     def slack(number: int) -> float:
         criterion, found = judged[number]
-        width = (found.high - found.low) or abs(found.value) or 1.0
+        width = (found.high - found.low) or abs(found.value)
+        if not width:
+            return math.inf
         edges = (criterion.region.low, criterion.region.high)
         return min(
             abs(end - edge) / width

@@ -27,22 +27,27 @@ def log_gain(skip: float, branch: float) -> float:
     return 0.5 * math.log(energy) if energy else -math.inf
 
 
-def document_block(mean: float = 0.0) -> Iterator[tuple[float, float]]:
+def document_block(
+    mean: float = 0.0, times: float = 1.0
+) -> Iterator[tuple[float, float]]:
     """Yield, block by block, the log of the second moment's factor and mean over rms.
 
-    Of ``a' = relu(W a) + a`` with He's rule: for q = E a^2 and m = E a, the
-    pre-activations are normal with variance 2 q, so that E relu^2 = q and
-    E relu = sqrt(q / pi), and q' = 2 q + 2 m sqrt(q / pi), m' = m + sqrt(q / pi).
+    Of ``a' = relu(W a) + a``, W by He's rule times t: for q = E a^2 and m = E a, the
+    pre-activations are normal with variance 2 t^2 q, so that E relu^2 = t^2 q and
+    E relu = t sqrt(q / pi), and q' = (1 + t^2) q + 2 m t sqrt(q / pi),
+    m' = m + t sqrt(q / pi).
 
     Parameters
     ----------
     mean : float
         m / sqrt(q) at the start.
+    times : float
+        What He's weights are multiplied by.
     """
-    ratio = mean
+    ratio, own = mean, times / math.sqrt(math.pi)
     while True:
-        factor = 2 + 2 * ratio / math.sqrt(math.pi)
-        ratio = (ratio + 1 / math.sqrt(math.pi)) / math.sqrt(factor)
+        factor = 1 + times**2 + 2 * ratio * own
+        ratio = (ratio + own) / math.sqrt(factor)
         yield math.log(factor), ratio
 
 
@@ -74,6 +79,32 @@ def correlated_slopes(rho: float) -> float:
 #: Variance of a layer's outputs over many inputs, behind normalisation and ReLU by
 #: He's rule: their mean square is 1, and 1 / pi of it is common to all inputs.
 VARIANCE = 1 - 1 / math.pi
+
+
+def normalized_gradient(blocks: int, residual: bool, stream: float = 2.0) -> float:
+    """Return the log of how much larger the first block's gradient is than the last's.
+
+    Of the rms gradient at the weights: of the first layer in the first block, over the
+    second layer in the last one. Blocks are two layers by He's rule, each behind batch
+    normalisation and ReLU. On its way to the input a gradient is divided by the
+    deviation of what is normalised: a layer's variance is `VARIANCE`, so that a plain
+    network's gradient grows by 1 / sqrt(`VARIANCE`) in every layer (Yang et al. 2019,
+    ICLR). With skips the stream's variance rises by `VARIANCE` a block, branches pass
+    less and less, and the gradient grows like a power of the depth only.
+
+    Parameters
+    ----------
+    blocks : int
+    residual : bool
+        Whether the block's input is added to its output.
+    stream : float
+        Variance of the first block's input, which skips keep.
+    """
+    if not residual:
+        return -0.5 * (2 * blocks - 1) * math.log(VARIANCE)
+    variances = (stream + VARIANCE * before for before in range(1, blocks))
+    squared = sum(math.log1p(1 / (VARIANCE * variance)) for variance in variances)
+    return 0.5 * (squared - math.log(VARIANCE))
 
 
 def gradient_correlation(

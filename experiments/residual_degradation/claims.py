@@ -2,45 +2,131 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from dlclaims.claims import Assertion, Claim, Criterion, Difference, Mean, Region, Value
+from dlclaims.claims import (
+    Assertion,
+    Claim,
+    Criterion,
+    Difference,
+    Mean,
+    Published,
+    Region,
+    Value,
+)
 
 from . import docblock
-from .training import EARLY, STEPS, STUDY, variant
+from .training import DEPTHS, EARLY, STEPS, STUDY, TIMES, variant
 
-TRAINING, TEST = "training_accuracy", "test_accuracy"
+TRAINING, TEST, LONGER = "training_accuracy", "test_accuracy", "longer_accuracy"
 ACCURACY = {
-    TRAINING: "training accuracy in evaluation mode, fraction of examples",
-    TEST: "test accuracy, fraction of examples",
+    TRAINING: "training accuracy",
+    LONGER: "training accuracy",
+    TEST: "test accuracy",
 }
 TWO = 0.02
 POINTS = "two points are what a table of results would print in bold"
 POINT = "one point, below which tables of results call a difference none"
-TUNED = f"MNIST-1D, batch normalisation, {STEPS:,} steps, each at its own learning rate"
+NORMALIZED = {"batch": "batch normalisation", "none": "no normalisation"}
+TUNED = f"{STEPS:,} steps, each at its own learning rate, MNIST-1D"
+LONG = f"{TIMES * STEPS:,} steps at the rate that was best for {STEPS:,}, MNIST-1D"
+
+RESNETS = tuple(
+    Published(
+        f"{error} % test error",
+        f"a ResNet of {layers} layers on CIFAR-10",
+        "he2016",
+        "Table 6",
+    )
+    for layers, error in (
+        ("20", "8.75"),
+        ("56", "6.97"),
+        ("110", "6.43"),
+        ("1,202", "7.93"),
+    )
+)
+PLAIN_NETS = (
+    *(
+        Published(
+            f"{accuracy} % test accuracy",
+            f"a plain convolutional network of {layers} layers on CIFAR-10",
+            "fish145",
+            "README, results without data augmentation",
+        )
+        for layers, accuracy in (
+            (20, "90.10"),
+            (32, "86.96"),
+            (44, "84.45"),
+            (56, "85.26"),
+        )
+    ),
+    Published(
+        "more than 60 % error",
+        "a plain convolutional network of 110 layers on CIFAR-10",
+        "he2016",
+        "caption of Figure 6",
+    ),
+    Published(
+        "still degraded",
+        "plain networks on ImageNet after three times the iterations",
+        "he2016",
+        "a footnote of section 4.1",
+    ),
+)
 
 
 def deeper(
-    arm: str, depth: int, than: int, region: Region, reason: str, rival: str
+    arm: str,
+    depth: int,
+    than: int,
+    region: Region,
+    reason: str,
+    rival: str,
+    column: str = TRAINING,
+    normalization: str = "batch",
 ) -> Criterion:
-    """Training accuracy at a depth minus that at another one."""
-    words = "plain" if arm == "plain" else "residual"
+    """Accuracy at a depth minus that at another one."""
+    words = "plain" if arm == "plain" else "with skips"
+    name = f"{arm}-{depth}-against-{than}"
     return Criterion(
-        f"{arm}-{depth}-against-{than}",
+        name if column == TRAINING else f"{name}-{column.split('_')[0]}",
         STUDY.name,
-        Difference(Value(TRAINING), variant(arm, depth), minus=variant(arm, than)),
+        Difference(
+            Value(column),
+            variant(arm, depth, normalization),
+            minus=variant(arm, than, normalization),
+        ),
         region,
-        ACCURACY[TRAINING],
-        f"{words} networks, {depth} against {than} layers, {TUNED}",
+        ACCURACY[column],
+        f"{words}, {depth} against {than} layers, {NORMALIZED[normalization]},"
+        f" {LONG if column == LONGER else TUNED}",
         reason,
         rival,
     )
 
 
-WORSE, NOT_WORSE = Region.below(-TWO), Region.above(-0.01)
+WORSE, NOT_WORSE, BETTER = (
+    Region.below(-TWO),
+    Region.above(-0.01),
+    Region.above(TWO),
+)
 
 DEGRADES = deeper(
     "plain", 40, 10, WORSE, POINTS, "overfitting, which would not raise training error"
+)
+STILL_DEGRADES = deeper(
+    *("plain", 40, 10, WORSE, POINTS),
+    "deep networks that only need more steps",
+    LONGER,
+)
+DEGRADES_BARE = replace(
+    deeper(
+        *("plain", 40, 10, WORSE, POINTS),
+        "batch normalisation that deep networks do not bear",
+        normalization="none",
+    ),
+    name="bare-40-against-10",
 )
 
 DEGRADATION = Claim(
@@ -53,19 +139,25 @@ DEGRADATION = Claim(
     ),
     corrected=Assertion(
         "Plain networks learn even their training examples worse when they become much"
-        " deeper; the same layers with skips do not.",
+        " deeper, with or without batch normalisation, and more steps do not mend it;"
+        " the same layers with skips do not.",
         (
             DEGRADES,
-            DEGRADES.without(
+            replace(
+                DEGRADES, scope=f"40 against 10 layers, {NORMALIZED['batch']}"
+            ).without(
                 {"arm": "residual"},
-                "with skips, which have no weights",
+                f"with skips, which have no weights, {TUNED}",
                 NOT_WORSE,
                 POINT,
             ),
+            STILL_DEGRADES,
+            DEGRADES_BARE,
         ),
         expected="supported",
     ),
-    references=("he2016",),
+    references=("he2016", "fish145"),
+    published=PLAIN_NETS,
 )
 
 
@@ -76,46 +168,69 @@ def with_skips(column: str, depth: int) -> Criterion:
         Difference(
             Value(column), variant("residual", depth), minus=variant("plain", depth)
         ),
-        Region.above(TWO),
+        BETTER,
         ACCURACY[column],
-        f"{depth} layers, residual against plain, {TUNED}",
+        f"{depth} layers, with skips against plain, {NORMALIZED['batch']}, {TUNED}",
         POINTS,
         "more weights: skips have none, so both arms have as many",
     )
 
 
-FIXES = tuple(with_skips(column, 40) for column in ACCURACY)
+FIXES = tuple(with_skips(column, 40) for column in (TRAINING, TEST))
 KEEPS_PACE = deeper(
     "residual", 40, 10, NOT_WORSE, POINT, "skips that only soften degradation"
+)
+IMPROVES = tuple(
+    replace(
+        deeper(
+            *("residual", 40, 10, BETTER, POINTS),
+            "skips that only undo the harm of depth",
+            column,
+        ),
+        name=f"deeper-{column.replace('_', '-')}",
+    )
+    for column in (TRAINING, TEST)
+)
+NO_BETTER = deeper(
+    *("residual", 40, 10, Region.below(0.01), POINT),
+    "depth that helps on new examples wherever it can be trained",
+    TEST,
 )
 
 SKIP_FIXES = Claim(
     "rd-skip-fixes",
     kinds=("difference",),
     document=Assertion(
-        "Skip connections improve very deep networks, in training and in testing.",
-        FIXES,
-        expected="supported",
+        "Skip connections improve very deep networks, and the depth that they allow"
+        " improves accuracy, in training and in testing.",
+        (*FIXES, *IMPROVES),
+        expected="conditional",
     ),
     corrected=Assertion(
         "At 40 layers skips improve training and test accuracy with no weight more, and"
-        " 40 layers with skips learn their training examples as well as 10.",
-        (*FIXES, KEEPS_PACE),
+        " 40 layers with skips learn their training examples as well as 10; they do not"
+        " do better on new ones.",
+        (*FIXES, KEEPS_PACE, NO_BETTER),
         expected="supported",
     ),
     references=("he2016", "he2016identity"),
+    published=RESNETS,
 )
 
 
-def gradient(name: str, column: str, region: Region, reason: str) -> Criterion:
+def gradient(
+    name: str, column: str, region: Region, reason: str, arm: str = "plain"
+) -> Criterion:
     when = "at the start" if column == "gradient_start" else f"after {EARLY} steps"
     return Criterion(
         f"{name}-{column.replace('_', '-')}",
         STUDY.name,
-        Mean(Value(column), variant("plain", 40)),
+        Mean(Value(column), variant(arm, 40)),
         region,
-        "log10 of the gradient at the first block's weights over that at the last's",
-        f"plain, 40 layers, batch normalisation in training mode, MNIST-1D, {when}",
+        "decades",
+        f"{'plain' if arm == 'plain' else 'with skips'}, {when}, gradient at the first"
+        " block's weights over that at the last's, 40 layers, batch normalisation in"
+        " training mode, MNIST-1D",
         reason,
         "a network that cannot learn because no gradient arrives",
     )
@@ -138,15 +253,21 @@ NOT_VANISHING = Claim(
     ),
     corrected=Assertion(
         "Plain networks with batch normalisation degrade although their gradients do"
-        " not vanish, neither at the start nor early in training.",
+        " not vanish, neither at the start nor early in training; with skips they do"
+        " not vanish either.",
         (
             gradient("healthy", "gradient_start", Region.above(-1), TENTH),
             gradient("healthy", "gradient_early", Region(-2, 3), HUNDREDTH),
+            gradient("skips", "gradient_start", Region.above(-1), TENTH, "residual"),
             DEGRADES,
         ),
         expected="supported",
     ),
-    references=("he2016", "balduzzi2017"),
+    theory=(
+        r"\frac{|\partial J / \partial W_l|}{|\partial J / \partial W_{l+1}|}"
+        r" = \sqrt{\frac{\pi}{\pi - 1}} \approx 1.21 \ \text{(plain)}"
+    ),
+    references=("he2016", "balduzzi2017", "yang2019"),
 )
 
 
@@ -163,8 +284,7 @@ def against_batch(
         ),
         region,
         ACCURACY[TRAINING],
-        f"40 layers with skips, {words} against batch normalisation, MNIST-1D,"
-        f" {STEPS:,} steps, each at its own learning rate",
+        f"{words} against batch normalisation, 40 layers with skips, {TUNED}",
         reason,
         rival,
     )
@@ -175,16 +295,16 @@ BN_IDENTITY_BIAS = Claim(
     kinds=("rate", "success"),
     document=None,
     corrected=Assertion(
-        "Deep residual networks train with batch normalisation because it shrinks"
-        " their branches: branches scaled by a learnt number that starts at 0 train"
-        " as well without it, unscaled ones do not.",
+        "What deep residual networks need of batch normalisation is that it shrinks"
+        " their branches: with branches scaled by a learnt number that starts at 0 they"
+        " train equally well without it, with unscaled ones they do not.",
         (
             against_batch(
                 "skip-init",
                 "skip-init",
                 Region.around(0, TWO),
                 "branches scaled from 0",
-                "two points, in either direction",
+                "two points, in either direction: better is not equal either",
                 "something else about batch normalisation that training needs",
             ),
             against_batch(
@@ -216,8 +336,9 @@ def lesion(
         STUDY.name,
         Mean(Value(column), where),
         region,
-        "test accuracy lost without one block, mean over blocks",
-        f"{arm}, {where['depth']} layers, batch normalisation, MNIST-1D{how}",
+        "test accuracy lost",
+        f"{arm}, {where['depth']} layers{how}, without one block, mean over all"
+        " blocks, batch normalisation, MNIST-1D",
         "five points: the network still does its task"
         if region == LITTLE
         else "thirty points: most of what it had learnt",
@@ -240,15 +361,10 @@ SPARED = tuple(
 ENSEMBLE_LESION = Claim(
     "rd-ensemble-lesion",
     kinds=("difference",),
-    document=Assertion(
-        "Shortcuts let information flow directly between layers: a network with them"
-        " does without any one block.",
-        SPARED,
-        expected="supported",
-    ),
+    document=None,
     corrected=Assertion(
-        "Without one block a residual network loses little, a plain one most of what it"
-        " had learnt.",
+        "Left without one of its blocks, a residual network loses little test accuracy"
+        " on average over the blocks, a plain one most of what it had learnt.",
         (
             *SPARED,
             lesion(
@@ -269,6 +385,14 @@ ENSEMBLE_LESION = Claim(
         expected="supported",
     ),
     references=("veit2016",),
+    published=(
+        Published(
+            "10 to 34 layers",
+            "the paths that carry most of the gradient in a ResNet of 110 layers",
+            "veit2016",
+            "abstract",
+        ),
+    ),
 )
 
 DOC_EQUATION = Claim(
@@ -290,9 +414,8 @@ DOC_EQUATION = Claim(
                 ),
                 Region.above(-0.01),
                 ACCURACY[TRAINING],
-                "40 layers without normalisation, the document's block against blocks"
-                f" of two layers, MNIST-1D, {STEPS:,} steps, each at its own learning"
-                " rate",
+                "the document's block against blocks of two layers, 40 layers, no"
+                f" normalisation, {TUNED}",
                 POINT,
                 "a block in which ReLU is the last step before the sum loses nothing",
             ),
@@ -309,31 +432,39 @@ DOC_EQUATION = Claim(
     references=("he2016", "he2016identity"),
 )
 
+#: The most layers with which plain networks still learn as well as with any depth, and
+#: the fewest of the grid that are four times as many.
+SHALLOW, FOURFOLD = 4, 20
+
+
+def close_to(other: int) -> Criterion:
+    return deeper(
+        *("residual", FOURFOLD, other, Region.above(-TWO)),
+        "two points of the best, whichever depth of the grid that is",
+        "skips that only delay degradation",
+    )
+
+
+def behind(depth: int) -> Criterion:
+    return deeper(
+        *("plain", depth, SHALLOW, WORSE),
+        "two points of the best, which is at least as good as this one",
+        "plain networks that reach a quarter of that depth and more",
+    )
+
+
 DEPTH_UNLOCKED = Claim(
     "rd-depth-unlocked",
     kinds=("success",),
     document=Assertion(
         "Residual networks made substantially deeper networks possible.",
         (
-            deeper(
-                "residual",
-                40,
-                10,
-                Region.above(-TWO),
-                POINTS,
-                "skips that only delay degradation",
-            ),
-            deeper(
-                "plain",
-                20,
-                10,
-                WORSE,
-                POINTS,
-                "plain networks that reach half of that depth, so not a quarter",
-            ),
+            *(close_to(depth) for depth in DEPTHS if depth != FOURFOLD),
+            *(behind(depth) for depth in DEPTHS if depth != SHALLOW),
         ),
         expected="supported",
     ),
     corrected=None,
     references=("he2016",),
+    published=RESNETS,
 )

@@ -117,7 +117,7 @@ EQUAL_WIDTHS = exactly(
     "deviation",
     "equal",
     1e-10,
-    "largest deviation of an activation from the formula",
+    "largest deviation from the formula",
     "rounding of sums stays far below",
     "a skip that is added before the nonlinearity",
 )
@@ -126,7 +126,7 @@ UNEQUAL_WIDTHS = exactly(
     "refused",
     "unequal",
     0.0,
-    "1 where Keras refuses the sum, else 0",
+    "refused sums",
     ONE,
     "a formula that needs a projection where widths change",
 )
@@ -135,7 +135,7 @@ UNEQUAL_REFUSED = exactly(
     "accepted",
     "unequal",
     0.0,
-    "1 where Keras accepts the sum, else 0",
+    "accepted sums",
     ONE,
     "a sum over layers of any widths",
 )
@@ -144,7 +144,7 @@ NEVER_FALLS = exactly(
     "fall",
     "equal",
     0.0,
-    "largest fall of an activation from a block to the next",
+    "largest fall of an activation between blocks",
     "what is added is never below 0, and rounding keeps the order",
     "branches that can correct the stream downwards",
 )

@@ -113,6 +113,7 @@ def label(skip: float, branch: float) -> str:
 
 
 NATS = "nats per block, towards the input"
+GAP = f"{NATS}, measured minus theory"
 KEEPS = Region.above(-0.05)
 HALVES = "0.05 nats a block halve the gradient within 14 blocks"
 
@@ -136,10 +137,27 @@ def agrees(skip: float, branch: float) -> Criterion:
         STUDY.name,
         Gap(PER_BLOCK, net(skip, branch)),
         Region.around(0, 0.02),
-        NATS,
+        GAP,
         words(skip, branch),
         "two per cent of the gradient in a block",
         "a path along the skip alone, or along the branches alone",
+    )
+
+
+LOSES, GROWS = Region.below(-0.05), Region.above(0.05)
+
+
+def passes(skip: float, region: Region, rival: str) -> Criterion:
+    """Beside weak branches: what a skip of another strength does."""
+    return Criterion(
+        f"{'loses' if region == LOSES else 'grows'}-{label(skip, BRANCHES[0])}",
+        STUDY.name,
+        Mean(PER_BLOCK, net(skip, BRANCHES[0])),
+        region,
+        NATS,
+        words(skip, BRANCHES[0]),
+        HALVES if region == LOSES else "0.05 nats a block double it within 14 blocks",
+        rival,
     )
 
 
@@ -153,15 +171,18 @@ IDENTITY_PATH = Claim(
         expected="supported",
     ),
     corrected=Assertion(
-        "Along a skip times λ gradients change by √(λ² + branch energy) a block: only"
-        " a skip of 1 keeps them whatever the branch, and it is the skip that does.",
+        "Along a skip times λ gradients change by √(λ² + branch energy) a block: beside"
+        " weak branches a skip of 1 keeps them, a weaker one or none loses them, and"
+        " beyond 1 they grow.",
         (
             *(agrees(skip, b) for b in BRANCHES for skip in SKIPS if skip),
             keeps(1.0, BRANCHES[0]),
+            passes(0.9, LOSES, "a skip that need not be 1"),
+            passes(1.1, GROWS, "a skip that may be stronger at no cost"),
             keeps(1.0, BRANCHES[0]).without(
                 {"skip": 0.0},
                 "without the skip",
-                Region.below(-0.05),
+                LOSES,
                 HALVES,
             ),
         ),

@@ -159,7 +159,7 @@ def slope(arm: str, region: Region, reason: str, rival: str) -> Criterion:
         STUDY.name,
         Mean(PER_LAYER, {"arm": arm, "normalization": "none"}),
         region,
-        "nats of the correlation per layer",
+        "nats of correlation per layer",
         f"{WORDS[arm]}, no normalisation, He, width {WIDTH}, 2 to 48 layers",
         reason,
         rival,
@@ -178,9 +178,9 @@ SHATTERING = Claim(
     kinds=("rate", "trend"),
     document=None,
     corrected=Assertion(
-        "At neighbouring inputs gradients of plain networks agree less with every"
-        " layer; skips beside branches of 1/√blocks keep the agreement, and with batch"
-        " normalisation they keep more of it.",
+        "In plain networks the gradients at two neighbouring inputs agree less with"
+        " every layer. Skips keep them alike where branches are multiplied by"
+        " 1/√blocks; with batch normalisation they keep them more alike.",
         (
             SHATTERS,
             SHATTERS.without(

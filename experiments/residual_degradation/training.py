@@ -6,13 +6,15 @@ All errors are those of evaluation mode: normalisation uses its moving averages.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlclaims import data, engine, figures
-from dlclaims.pages import Figure, Study, Tuning, Variant
+from dlclaims.pages import Figure, Study, Tuning, Variant, tidy
+from dlclaims.theory import residual
 
 from . import nets
 from .nets import Net
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from dlclaims.seeds import Seeds
 
 STEPS = 1000
+TIMES = 3  # as many steps, where a deep network might only need more of them
 EARLY = 100  # steps after which gradients are looked at again
 BATCH = 64
 TRAIN, VALIDATION = 3000, 500
@@ -70,37 +73,25 @@ def network(variant: Variant) -> Net:
     )
 
 
-def train(net: Net, variant: Variant, seeds: Seeds, steps: int) -> engine.Runs:
+def train(
+    build: Callable[[], keras.Model], variant: Variant, seeds: Seeds, steps: int
+) -> engine.Runs:
     dataset = dataset_of(variant)
     examples = engine.Examples(
         dataset.x, dataset.y, *data.split(dataset, seeds, TRAIN, VALIDATION)
     )
     recipe = engine.Recipe(loss, adam, steps, BATCH, train_examples=SEEN)
     return engine.train(
-        lambda: nets.build(net),
-        examples,
-        recipe,
-        seeds=seeds,
-        learning_rates=variant.learning_rates,
+        build, examples, recipe, seeds=seeds, learning_rates=variant.learning_rates
     )
 
 
-def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
-    """Accuracies in evaluation mode; gradients at the start and early; lesions.
-
-    ``gradient_start`` and ``gradient_early`` are log10 ratios of the rms gradient of
-    the first block's first kernel to that of the last block's last, in training mode
-    on one batch; ``early`` is after `EARLY` steps. ``lesion`` is the accuracy that is
-    lost on average without one block, ``lesion_recomputed`` the same with statistics
-    of normalisation computed anew on the examples that are judged. Tuning asks for
-    neither of them.
-    """
-    net = network(variant)
-    runs = train(net, variant, seeds, variant.steps(STEPS))
+def final(runs: engine.Runs) -> pd.DataFrame:
+    """Return what every replica has learnt, a row each, and what it cost."""
     last = runs.table().groupby(["seed", "learning_rate"], sort=False).tail(1)
     rows = last.reset_index(drop=True)
     assert runs.recipe is not None
-    table = rows[["seed", "learning_rate", "status", "test_accuracy"]].assign(
+    return rows[["seed", "learning_rate", "status", "test_accuracy"]].assign(
         training_accuracy=rows["train_accuracy"],
         training_loss=rows["loss"],
         score=-rows["loss"],
@@ -109,11 +100,42 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
         steps=runs.recipe.steps,
         examples_seen=runs.recipe.steps * BATCH,
     )
-    if variant["normalization"] != "batch" or len(variant.learning_rates) > 1:
+
+
+def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
+    """Accuracies in evaluation mode; gradients at the start and early; lesions.
+
+    ``longer_accuracy`` is the training accuracy after `TIMES` as many steps at the same
+    rate, of the networks in `LONGER`. ``gradient_start`` and ``gradient_early`` are
+    log10 ratios of the rms gradient of the first block's first kernel to that of the
+    last block's last, in training mode on one batch; ``early`` is after `EARLY` steps.
+    ``lesion`` is the accuracy that is lost on average without one block,
+    ``lesion_recomputed`` the same with statistics of normalisation computed anew on the
+    examples that are judged. Tuning asks for none of them.
+    """
+    net = network(variant)
+    runs = train(lambda: nets.build(net), variant, seeds, variant.steps(STEPS))
+    table = final(runs)
+    if len(variant.learning_rates) > 1:
+        return table
+    if dict(variant.factors) in LONGER and not variant.arm:
+        longer = final(train(lambda: nets.build(net), variant, seeds, TIMES * STEPS))
+        learnt = longer["training_accuracy"].fillna(CHANCE)  # diverged by then
+        table = table.assign(longer_accuracy=learnt)
+    if variant["normalization"] != "batch":
         return table
     return table.assign(
         **gradients(net, variant, seeds), **lesions(net, runs, variant, seeds)
     )
+
+
+def predict(variant: Variant) -> pd.DataFrame:
+    """``gradient_start`` for infinite width; the rest has no theory here."""
+    net = network(variant)
+    has_theory = net.normalization == "batch"
+    log = residual.normalized_gradient(net.blocks, net.arm == "residual")
+    decades = log / math.log(10) if has_theory else math.nan
+    return tidy({"gradient": ["start"]}, gradient_start=decades)[["gradient_start"]]
 
 
 def gradients(net: Net, variant: Variant, seeds: Seeds) -> dict[str, list[float]]:
@@ -121,7 +143,7 @@ def gradients(net: Net, variant: Variant, seeds: Seeds) -> dict[str, list[float]
     dataset = dataset_of(variant)
     split = data.split(dataset, seeds, TRAIN, VALIDATION)
     batches = dict(zip(seeds, split.train[:, :BATCH], strict=True))
-    early = train(net, variant, seeds, EARLY)
+    early = train(lambda: nets.build(net), variant, seeds, EARLY)
     fresh = engine.initialize(lambda: nets.build(net), seeds=seeds)
 
     def ratio(runs: engine.Runs, row: int, seed: int) -> float:
@@ -184,8 +206,12 @@ def by_depth(*depths: int) -> tuple[dict[str, Any], ...]:
     return tuple(variant(arm, d) for d in depths for arm in ("plain", "residual"))
 
 
-#: Without batch normalisation: none at all, SkipInit, and the document's block.
+#: Plain networks that are trained for `TIMES` as many steps, too.
+LONGER = (variant("plain", 10), variant("plain", 40))
+#: Without batch normalisation: plain, none at all, SkipInit, the document's block.
+BARE = (variant("plain", 10, "none"), variant("plain", 40, "none"))
 WITHOUT = (
+    *BARE,
     variant("residual", 40, "none"),
     variant("residual", 40, "skip-init"),
     variant("document", 40, "none"),
@@ -195,13 +221,15 @@ STUDY = Study(
     name="depth",
     title="Plain and residual networks of 4 to 40 layers",
     measure=measure,
+    predict=predict,
     standard=variants(*by_depth(*DEPTHS), *WITHOUT),
-    quick=variants(*by_depth(10, 40)),
+    quick=variants(*by_depth(10, 40), *BARE),
     smoke=variants(*by_depth(4)),
     full=variants(*by_depth(*DEPTHS, 80), *WITHOUT),
     tuning=TUNING,
     diverged={
         "training_accuracy": CHANCE,
+        "longer_accuracy": CHANCE,
         "test_accuracy": CHANCE,
         "training_loss": GUESSING,
         "score": -GUESSING,
@@ -220,6 +248,7 @@ def on_images(dataset: str, title: str) -> Study:
         STUDY,
         name=dataset,
         title=f"Plain and residual networks of 4 to 80 layers on {title}",
+        predict=None,
         standard=(),
         quick=(),
         smoke=(),
@@ -237,62 +266,91 @@ IMAGES = {
 WORDS = {"plain": "plain", "residual": "with skips"}
 
 
-def draw(table: pd.DataFrame, ax: Axes) -> None:
+def named(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of networks with batch normalisation, and their words."""
+    chosen = table[table["normalization"] == "batch"]
+    return chosen.assign(network=chosen["arm"].map(WORDS))
+
+
+def draw_error(table: pd.DataFrame, ax: Axes) -> None:
     """Training error of every seed by depth."""
-    named = table.assign(
-        network=table["arm"].map(WORDS), error=1 - table["training_accuracy"]
-    )
-    figures.dots(named, ax, x="depth", y="error", hue="network")
-    ax.set_xlabel("dense layers")
+    rows = named(table[table["source"] == "measured"])
+    errors = rows.assign(error=1 - rows["training_accuracy"])
+    figures.dots(errors, ax, x="depth", y="error", hue="network")
+    ax.set_xlabel("layers")
     ax.set_ylabel("training error, fraction of examples")
+
+
+def draw(table: pd.DataFrame, ax: Axes) -> None:
+    """Training error of every seed by depth, and under it gradients at the start."""
+    import pandas as pd
+
+    measured = table[table["source"] == "measured"]
+    bare = measured[
+        (measured["arm"] == "plain") & (measured["normalization"] == "none")
+    ]
+    parts = [
+        named(measured),
+        bare.assign(network="plain, no normalisation"),
+    ]
+    if "longer_accuracy" in measured:
+        longer = named(measured.dropna(subset="longer_accuracy"))
+        parts.append(
+            longer.assign(
+                training_accuracy=longer["longer_accuracy"],
+                network=f"plain, {TIMES * STEPS:,} steps",
+            )
+        )
+    rows = pd.concat(parts)
+    errors = rows.assign(error=1 - rows["training_accuracy"])
+    titles = ("training error", "gradient before training")
+    above, below = figures.panels(ax, titles, columns=1, same="x").values()
+    figures.dots(errors, above, x="depth", y="error", hue="network")
+    above.set_ylabel("fraction of training examples")
+    figures.dots(named(table), below, x="depth", y="gradient_start", hue="network")
+    below.axhline(0, color="0.5", linewidth=1)
+    below.set_ylabel("log10 of the gradient, first block over last")
+    for panel in (above, below):
+        panel.set_xlabel("dense layers")
 
 
 ERROR = Figure(
     name="error-by-depth",
     study=STUDY.name,
-    title="Training error by depth, with and without skips",
+    title="Training error and gradients by depth, with and without skips",
     draw=draw,
     reading=(
-        "Each dot is one seed, trained at the rate that is best for its network. With"
-        " depth plain networks learn their own training examples worse and worse;"
-        " the same layers with skips do not."
+        "Each dot is one seed, trained at the rate that is best for its network; dashed"
+        " is theory for wide layers. Above: with depth plain networks learn their own"
+        " training examples worse and worse, with three times the steps and without"
+        " normalisation as well; the same layers with skips do not. Below: 0 means that"
+        " the first block's gradient is as large as the last one's, and a vanishing"
+        " gradient would lie far under it. Plain networks that fail lie far above."
     ),
-    where={"normalization": "batch"},
-)
-
-ERRORS_ON_IMAGES = tuple(
-    replace(ERROR, name=f"error-{name}", study=name, title=f"{ERROR.title}: {name}")
-    for name in IMAGES
 )
 
 
-def draw_gradient(table: pd.DataFrame, ax: Axes) -> None:
-    """Gradient at the first block over that at the last one, by depth."""
-    named = table[table["depth"] > 4].assign(network=table["arm"].map(WORDS))
-    figures.dots(named, ax, x="depth", y="gradient_start", hue="network")
-    ax.axhline(0, color="0.5", linewidth=1)
-    ax.set_xlabel("dense layers")
-    ax.set_ylabel("log10 gradient, first block over last")
+def error_on(study: str, of: str) -> Figure:
+    return Figure(
+        name=f"error-{study}",
+        study=study,
+        title=f"Training error by depth: {of}",
+        draw=draw_error,
+        reading=(
+            "Each dot is one seed, trained at the rate that is best for its network:"
+            " what networks of more and more layers get wrong on their own training"
+            " examples."
+        ),
+    )
 
 
-GRADIENT = Figure(
-    name="gradient-by-depth",
-    study=STUDY.name,
-    title="Gradients of the same networks before training",
-    draw=draw_gradient,
-    reading=(
-        "Below 0 the gradient would vanish on its way to the input. In the plain"
-        " networks that learn worse and worse it does not vanish, it grows: vanishing"
-        " gradients are not why they fail."
-    ),
-    where={"normalization": "batch"},
-)
+ERRORS_ON_IMAGES = tuple(error_on(name, name) for name in IMAGES)
 
 
 def draw_lesions(table: pd.DataFrame, ax: Axes) -> None:
     """Accuracy that is lost without one block, by depth."""
-    named = table[table["depth"] > 4].assign(network=table["arm"].map(WORDS))
-    figures.dots(named, ax, x="depth", y="lesion", hue="network")
+    deep = named(table[(table["depth"] > 4) & (table["source"] == "measured")])
+    figures.dots(deep, ax, x="depth", y="lesion", hue="network")
     ax.set_xlabel("dense layers")
     ax.set_ylabel("test accuracy lost without a block, mean over blocks")
 
@@ -307,5 +365,4 @@ LESION = Figure(
         " lost when a block of two layers is left out after training. What a plain"
         " network lost already by its depth, no lesion can take again."
     ),
-    where={"normalization": "batch"},
 )

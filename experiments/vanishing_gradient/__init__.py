@@ -65,24 +65,24 @@ PAGE = Page(
     card=Card(
         question="What is the vanishing-gradient problem, and does ReLU avoid it?",
         answer=(
-            "Backpropagation multiplies the gradient by about √χ in every layer;"
-            " χ is the number of inputs times the variance of a weight times the mean"
-            " squared slope of the activation.",
-            "Below one the gradient vanishes towards the input, above one it explodes."
-            " (A nat is a factor of e.)",
-            "A sigmoid under Xavier's rule loses"
-            " {vg-jacobian-product/slope-sigmoid-xavier-300-20}, but at its critical"
-            " scale it loses {vg-sigmoid-critical/slope-sigmoid-critical-300-20}.",
-            "ReLU keeps gradients under He's rule"
-            " ({vg-relu-not-immune/slope-relu-he-300-20}) and loses them under Xavier's"
-            " ({vg-relu-not-immune/slope-relu-xavier-300-20}).",
-            "So activation and initialisation decide together; He's rule is what makes"
-            " ReLU work.",
+            "On its way to the input the gradient is multiplied by about √χ in every"
+            " layer; χ is the number of inputs times the variance of a weight times the"
+            " mean squared slope of the activation.",
+            "Below 1 it vanishes, above 1 it explodes, exponentially with depth.",
+            "Under Xavier's rule a sigmoid makes the gradient"
+            " {vg-jacobian-product/slope-sigmoid-xavier-300-20:nats} times smaller in"
+            " every layer, but at the weights' critical scale only"
+            " {vg-sigmoid-critical/slope-sigmoid-critical-300-20:nats} times.",
+            "ReLU keeps the gradient's size under He's rule and makes it"
+            " {vg-jacobian-product/slope-relu-xavier-300-20:nats} times smaller in"
+            " every layer under Xavier's.",
+            "So activation and initialisation decide together, and ReLU alone does not"
+            " avoid the problem.",
         ),
         caveat=(
-            "All this is about initialisation; normalisation layers and skip"
-            " connections change the factor, and training changes the weights."
+            "The factors are those of initialisation: normalisation layers and skip"
+            " connections change them, and training changes the weights."
         ),
-        rests_on=("vg-jacobian-product", "vg-sigmoid-critical", "vg-relu-not-immune"),
+        rests_on=("vg-jacobian-product", "vg-sigmoid-critical"),
     ),
 )

@@ -233,7 +233,7 @@ def agrees(
         STUDY.name,
         Gap(PER_LAYER, where),
         Region.around(0, tolerance),
-        NATS,
+        f"{NATS}, measured minus theory",
         words(where),
         reason,
         "a factor given by the activation's slope alone, without the weights",
@@ -376,7 +376,7 @@ EXPLODING = Claim(
         expected="supported",
     ),
     corrected=Assertion(
-        "They explode where χ > 1, by √χ a layer.",
+        "Gradients explode where χ > 1, by √χ a layer.",
         tuple(agrees(where) for where in EXPLODING_CASES),
         expected="supported",
     ),
