@@ -365,7 +365,10 @@ def test_training_without_need_to_stop_goes_on_to_its_end():
     ("wrong", "words"),
     [
         (lambda: streamed(replace(stopping(1.0), record=(5,))), "multiples of"),
-        (lambda: engine.train(net, examples(), stopping(1.0), SEEDS, (0.1,)), "a stream"),
+        (
+            lambda: engine.train(net, examples(), stopping(1.0), SEEDS, (0.1,)),
+            "a stream",
+        ),
         (lambda: replace(stopping(1.0), until=()), "no threshold"),
     ],
 )

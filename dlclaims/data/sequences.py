@@ -29,17 +29,17 @@ def recall(design: str, lag: int) -> Draw:
     design : str
         ``free``: the target comes first, and what follows are other symbols than it
         can be. ``spread``: as ``free``, but the target comes at any step but the last,
-        so that all lags up to `lag` are seen. ``cued``: what follows are the same symbols, and a cue marks the target.
-        ``reset``: as ``cued``, but a second target with its cue replaces the first
-        after half of the lag.
+        so that all lags up to `lag` are seen. ``cued``: what follows are the same
+        symbols, and a cue marks the target. ``reset``: as ``cued``, but a second target
+        with its cue replaces the first after half of the lag.
     lag : int
         Symbols after the target (of ``reset``: after the first one), 2 or more.
 
     Returns
     -------
     callable
-        y holds the target, from 0 to 7. x are indicators of the symbols; of ``free``
-        twice as many, otherwise with the cue as the last feature.
+        y holds the target, from 0 to 7. x are indicators of the symbols; twice as many
+        where there is no cue, otherwise with the cue as the last feature.
 
     Raises
     ------
