@@ -10,6 +10,7 @@ from dlclaims.experiments.lstm_memory import (
     ablation,
     adding,
     cells,
+    reach,
     recall,
     training,
 )
@@ -85,7 +86,7 @@ def test_a_gate_that_is_fixed_at_one_is_open():
     ("study", "steps"),
     [
         (recall.STUDY, "recall.STEPS"),
-        (recall.REACH, "recall.LEARNING"),
+        (reach.STUDY, "reach.STEPS"),
         (ablation.STUDY, "ablation.STEPS"),
         (adding.STUDY, "adding.STEPS"),
     ],
@@ -93,17 +94,21 @@ def test_a_gate_that_is_fixed_at_one_is_open():
 def test_studies_measure_at_smoke_size(
     study: pages.Study, steps: str, monkeypatch: pytest.MonkeyPatch
 ):
-    module = {"recall": recall, "ablation": ablation, "adding": adding}
+    module = {"recall": recall, "ablation": ablation, "adding": adding, "reach": reach}
     name, constant = steps.split(".")
     monkeypatch.setattr(module[name], constant, 40)
     [variant] = study.smoke
     table = study.measure(Variant(variant.factors, (0.01,)), seeds(study.name))
-    assert len(table) == 2
+    assert table["seed"].nunique() == 2
     assert (table["steps"] == 40).all()
     assert table["solved"].isin([0, 1]).all()
-    if study is recall.REACH:
+    if study is reach.STUDY:
         assert np.allclose(table["rise"], table["trained"] - table["start"])
-        assert (table["start"] < 0).all()
+        near, far = (table[table["lag_back"] == lag] for lag in (0, 5))
+        columns = ["start", "trained", "gates_start", "gates_trained"]
+        assert np.allclose(near[columns], 0)
+        assert (far["start"] < far["gates_start"].max() + 1).all()
+        assert (far["start"] < 0).all()
 
 
 def test_a_short_lag_is_learnt_and_scored_as_solved(monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 def test_recall_shows_one_symbol_a_step(design: str):
     x, y = sequences.recall(design, 6)(RNG, 500)
     assert x.shape == (500, 7, sequences.recall_features(design))
-    symbols = x if design == "free" else x[..., :-1]
+    symbols = x if design in sequences.WITHOUT_CUE else x[..., :-1]
     assert (symbols.sum(axis=2) == 1).all()
     assert set(y) == set(range(sequences.SYMBOLS))
 
@@ -22,6 +22,15 @@ def test_free_recall_is_of_the_first_symbol_and_nothing_else_can_be_it():
     x, y = sequences.recall("free", 6)(RNG, 200)
     assert (x[:, 0].argmax(axis=1) == y).all()
     assert (x[:, 1:].argmax(axis=2) >= sequences.SYMBOLS).all()
+
+
+def test_spread_recall_is_of_the_one_target_at_any_step_but_the_last():
+    x, y = sequences.recall("spread", 6)(RNG, 500)
+    shown = x.argmax(axis=2)
+    is_target = shown < sequences.SYMBOLS
+    assert (is_target.sum(axis=1) == 1).all()
+    assert (shown[is_target] == y).all()
+    assert is_target.any(axis=0).tolist() == [True] * 6 + [False]
 
 
 def test_a_cue_marks_the_symbol_that_is_asked_for():
@@ -61,5 +70,5 @@ def test_copying_repeats_the_symbols_after_the_delimiter():
 
 
 def test_an_unknown_design_is_refused():
-    with pytest.raises(UsageError, match="free, cued, reset"):
+    with pytest.raises(UsageError, match="free, spread, cued, reset"):
         sequences.recall("fre", 6)

@@ -319,3 +319,59 @@ def test_a_card_that_holds_more_than_there_is_computes_no_more(held, replicas, s
     own = engine.Numerics(replicas_per_call=held)
     pick = training.capped(numerics.Pick(numerics.Work(1.0, 1), own, ""), replicas)
     assert pick.numerics.replicas_per_call == share
+
+
+def stopping(limit, **own):
+    return replace(
+        recipe(**own),
+        steps=4 * schedule.STREAM_STEPS,
+        record_every=schedule.STREAM_STEPS,
+        record=(),
+        until=(("validation_loss", limit),),
+        stop=True,
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"replicas_per_call": 2}], ids=str)
+def test_training_that_stops_is_training_for_so_many_steps(options):
+    """Whichever step a replica ends at, it is what a shorter training gives."""
+    full = streamed(replace(stopping(-1.0), stop=False), **options).table()
+    seen = full[full.step < full.step.max()]
+    limit = seen.groupby("seed").validation_loss.min().median()
+    runs = streamed(stopping(limit), **options)
+    table = runs.table()
+    ends = table.groupby("seed")[table.filter(like="steps_to").columns[0]].first()
+    assert ends.nunique() > 1
+    for seed, steps in ends.items():
+        alone = streamed(
+            replace(stopping(-1.0), steps=int(steps), stop=False),
+            Seeds("tests/engine", (seed,)),
+        )
+        own = runs.replica(seed).get_weights()
+        assert distance(alone.replica(seed).get_weights(), own) < EXACT
+        last = table[table.seed == seed].iloc[-1]
+        short = alone.table().iloc[-1]
+        for column in ("validation_loss", "test_loss", "test_accuracy"):
+            assert last[column] == pytest.approx(short[column], abs=1e-9)
+
+
+def test_training_without_need_to_stop_goes_on_to_its_end():
+    full = streamed(replace(stopping(-1.0), stop=False))
+    runs = streamed(stopping(-1.0))
+    assert runs.table().equals(full.table())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: streamed(replace(stopping(1.0), record=(5,))), "multiples of"),
+        (
+            lambda: engine.train(net, examples(), stopping(1.0), SEEDS, (0.1,)),
+            "a stream",
+        ),
+        (lambda: replace(stopping(1.0), until=()), "no threshold"),
+    ],
+)
+def test_training_that_cannot_stop_is_refused(wrong, words):
+    with pytest.raises(UsageError, match=words):
+        wrong()

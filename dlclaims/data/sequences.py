@@ -17,7 +17,8 @@ Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 
 SYMBOLS = 8
 COPIED = 10  # symbols of the copy problem
-DESIGNS = ("free", "cued", "reset")
+DESIGNS = ("free", "spread", "cued", "reset")
+WITHOUT_CUE = ("free", "spread")  # their other symbols are no targets
 
 
 def recall(design: str, lag: int) -> Draw:
@@ -27,17 +28,18 @@ def recall(design: str, lag: int) -> Draw:
     ----------
     design : str
         ``free``: the target comes first, and what follows are other symbols than it
-        can be. ``cued``: what follows are the same symbols, and a cue marks the target.
-        ``reset``: as ``cued``, but a second target with its cue replaces the first
-        after half of the lag.
+        can be. ``spread``: as ``free``, but the target comes at any step but the last,
+        so that all lags up to `lag` are seen. ``cued``: what follows are the same
+        symbols, and a cue marks the target. ``reset``: as ``cued``, but a second target
+        with its cue replaces the first after half of the lag.
     lag : int
         Symbols after the target (of ``reset``: after the first one), 2 or more.
 
     Returns
     -------
     callable
-        y holds the target, from 0 to 7. x are indicators of the symbols; of ``free``
-        twice as many, otherwise with the cue as the last feature.
+        y holds the target, from 0 to 7. x are indicators of the symbols; twice as many
+        where there is no cue, otherwise with the cue as the last feature.
 
     Raises
     ------
@@ -54,16 +56,20 @@ def recall(design: str, lag: int) -> Draw:
 
     def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         symbols = rng.integers(SYMBOLS, size=(n, steps))
-        y = symbols[:, again if design == "reset" else 0].astype("int32")
-        x = np.zeros((n, steps, recall_features(design)), "float32")
-        shown = symbols.copy()
-        if design == "free":
-            shown[:, 1:] += SYMBOLS
-        np.put_along_axis(x, shown[..., None], 1, axis=2)
-        if design != "free":
-            x[:, 0, -1] = 1
+        place = np.zeros((n, 1), int)
+        if design == "spread":
+            place = rng.integers(lag, size=(n, 1))
         if design == "reset":
-            x[:, again, -1] = 1
+            place += again
+        y = np.take_along_axis(symbols, place, axis=1)[:, 0].astype("int32")
+        x = np.zeros((n, steps, recall_features(design)), "float32")
+        if design in WITHOUT_CUE:
+            is_target = np.arange(steps) == place
+            symbols = np.where(is_target, symbols, symbols + SYMBOLS)
+        else:
+            x[:, 0, -1] = 1
+            np.put_along_axis(x[..., -1], place, 1, axis=1)
+        np.put_along_axis(x, symbols[..., None], 1, axis=2)
         return x, y
 
     return draw
@@ -71,7 +77,7 @@ def recall(design: str, lag: int) -> Draw:
 
 def recall_features(design: str) -> int:
     """Return how many features a step of `recall` has."""
-    return 2 * SYMBOLS if design == "free" else SYMBOLS + 1
+    return 2 * SYMBOLS if design in WITHOUT_CUE else SYMBOLS + 1
 
 
 #: Nats that guessing costs in `recall`, and how often it is right.

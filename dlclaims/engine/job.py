@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,10 @@ class Job:
     start : tuple
         The state before the first step, replicas first.
     often, last : list of ndarray of int, shape (replicas, m)
+    is_over : callable or None
+        ``is_over(records)`` says of each replica's records of one step, shape
+        (replicas, splits, measures), whether its training ends there; None: it never
+        does before the last step.
     """
 
     program: Program
@@ -39,6 +45,7 @@ class Job:
     start: Any
     often: list[np.ndarray]
     last: list[np.ndarray]
+    is_over: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def data(self) -> list[np.ndarray]:
@@ -63,7 +70,8 @@ class Job:
         # The last chunk is filled up with the last replica: all have one shape.
         filled = np.arange(-(-replicas // number) * number).clip(max=replicas - 1)
         chunks = filled.reshape(-1, number)
-        first, *further = self.source.legs()
+        first, *further = legs = self.source.legs()
+        rows = sum(int(each.is_recorded.sum()) for each in legs)
         data, tensor = self.data, backends.load().tensor
         example = [data, *self.arguments(chunks[0], first)]
         call = self.program.compiled(example, self.settings.xla)
@@ -71,19 +79,43 @@ class Job:
 
         def train(chunk: np.ndarray) -> Any:
             given = tree.map_structure(tensor, self.arguments(chunk, first))
-            _, knobs, _, _, often, last = given
+            batches, knobs, _, _, often, last = given
             state, records, final = call(data, *given)
-            kept = [np.asarray(records)[first.is_recorded > 0]]
+            kept = [*np.asarray(records)[first.is_recorded > 0]]
+            ended: dict[int, Any] = {}  # what each replica was that is over
             for legs in further:
+                over = set(self.over(kept)) - ended.keys()
+                if over:
+                    here = tree.map_structure(tensor, schedule.standing(legs))
+                    own = call(data, batches, knobs, here, state, often, last)
+                    own = tree.map_structure(np.asarray, (own[0], own[2]))
+                    ended |= dict.fromkeys(over, (len(kept) - 1, own))
+                if len(ended) == number:
+                    break
                 batches = self.source.batches(self.owner[chunk], legs)
                 given = tree.map_structure(tensor, (batches, knobs, legs))
                 state, records, final = call(data, *given, state, often, last)
-                kept.append(np.asarray(records)[legs.is_recorded > 0])
-            state, final = tree.map_structure(np.asarray, (state, final))
-            return state, np.concatenate(kept).swapaxes(0, 1), final
+                kept += [*np.asarray(records)[legs.is_recorded > 0]]
+            kept += [kept[-1]] * (rows - len(kept))
+            table = np.stack(kept, axis=1)
+            outcome = tree.map_structure(np.array, (state, final))
+            for row, (place, own) in ended.items():
+                table[row, place:] = table[row, place]
+                tree.map_structure(partial(_take_over, row), outcome, own)
+            return outcome[0], table, outcome[1]
 
         with ThreadPoolExecutor(self.settings.replica_threads) as pool:
             outputs = list(pool.map(train, chunks))
         return tree.map_structure(
             lambda *parts: np.concatenate(parts)[:replicas], *outputs
         )
+
+    def over(self, records: list[np.ndarray]) -> list[int]:
+        """Return the replicas of a call whose training ends at the last record."""
+        if self.is_over is None or not records:
+            return []
+        return np.flatnonzero(self.is_over(records[-1])).tolist()
+
+
+def _take_over(row: int, into: np.ndarray, given: np.ndarray) -> None:
+    into[row] = given[row]

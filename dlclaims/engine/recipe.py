@@ -121,6 +121,9 @@ class Recipe:
     until : tuple of (str, float)
         Thresholds, e.g. ``("train_accuracy", 0.9)``: the table gets the first recorded
         step at which the column reaches it (for a loss: falls to it).
+    stop : bool
+        Training on a `Stream` ends for a replica at the first recorded step that
+        reaches all thresholds of `until`; its later rows repeat that one.
     train_examples : int or None
         Train metrics are computed on so many of a seed's training examples, the first
         of its row; None for all.
@@ -139,6 +142,7 @@ class Recipe:
     record_every: int = 0
     metrics: tuple[str | Callable[..., Any], ...] = ("accuracy",)
     until: tuple[tuple[str, float], ...] = ()
+    stop: bool = False
     schedule: Callable[[Any], Any] | None = None
     train_examples: int | None = None
     test: Literal["last", "recorded"] = "last"
@@ -160,6 +164,17 @@ class Recipe:
                     repr(column),
                     "name a column of the table",
                 )
+        if self.stop and not self.until:
+            raise UsageError(
+                "until to say when training stops",
+                "stop=True and no threshold",
+                "name a column and its threshold",
+            )
+
+    def reached(self, column: str, threshold: float, values: np.ndarray) -> np.ndarray:
+        """Return whether values of a column reach a threshold; NaN never does."""
+        is_loss = column.endswith("loss")
+        return values <= threshold if is_loss else values >= threshold
 
     @property
     def recorded(self) -> tuple[int, ...]:

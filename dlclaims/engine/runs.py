@@ -132,9 +132,7 @@ class Runs:
         metrics = np.moveaxis(kept.reshape(*is_over.shape, -1), -1, 0)
         columns = dict(zip(self.recipe.columns, metrics, strict=True))
         for name, threshold in self.recipe.until:
-            is_loss = name.endswith("loss")
-            column = columns[name]
-            reached = column <= threshold if is_loss else column >= threshold
+            reached = self.recipe.reached(name, threshold, columns[name])
             ever = reached.any(axis=1, keepdims=True)
             first = steps[reached.argmax(axis=1)][:, None]
             columns[f"steps_to_{name}_{threshold:g}"] = np.where(ever, first, steps[-1])

@@ -117,14 +117,27 @@ class Fresh:
         ]
 
 
+def standing(legs: Legs) -> Legs:
+    """Return the call that takes no step, and measures the late splits."""
+    begin = int(legs.begin)
+    return _legs(begin, np.full(legs.stops.shape, begin), legs.is_recorded * 0, 1)
+
+
 def fixed(examples: Examples, recipe: Recipe, seeds: Seeds) -> Fixed:
     """Return the mini-batches of a recipe's steps from given examples.
 
     Raises
     ------
     UsageError
-        Splits and seeds differ in number, or the batch exceeds the training split.
+        Splits and seeds differ in number, the batch exceeds the training split, or
+        training should stop before its end.
     """
+    if recipe.stop:
+        raise UsageError(
+            "a stream of fresh examples for training that stops",
+            "fixed examples, which one call goes through",
+            "leave out stop, and read steps_to_... or early_stopped from the runs",
+        )
     rows = [len(getattr(examples, name)) for name in SPLITS]
     if {*rows} != {len(seeds)}:
         raise UsageError(
@@ -140,7 +153,18 @@ def fresh(stream: Stream, recipe: Recipe, seeds: Seeds) -> Fresh:
     """Return the mini-batches of a recipe's steps from a stream.
 
     Its validation and test examples are each seed's own, drawn once.
+
+    Raises
+    ------
+    UsageError
+        Training should stop at steps that do not end a call.
     """
+    if recipe.stop and any(step % STREAM_STEPS for step in recipe.recorded[:-1]):
+        raise UsageError(
+            f"training that may stop to be recorded at multiples of {STREAM_STEPS}",
+            f"records at {recipe.recorded}",
+            f"use record_every={STREAM_STEPS} or a multiple",
+        )
     sizes = {"validation": stream.validation, "test": stream.test}
     drawn = [
         stream.examples(seeds.generator(seed, f"data/{name}"), size, recipe.dtype)

@@ -108,6 +108,7 @@ def train(
                 program.start(values, np.tile(rates, len(seeds))),
                 [split[owner] for split in often.values()],
                 [split[owner] for split in late.values()],
+                ending(recipe, tuple(often)),
             )
             return job, job.run()
 
@@ -147,6 +148,34 @@ def planned(
         found = work(base)
     numerics.note(pick)
     return found
+
+
+def ending(
+    recipe: Recipe, splits: tuple[str, ...]
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return what says from records whether replicas are over; None without `stop`.
+
+    Parameters
+    ----------
+    splits : tuple of str
+        Those that are recorded, in the order of the records' second axis.
+    """
+    if not recipe.stop:
+        return None
+    number = len(recipe.measures)
+    places = [divmod(recipe.columns.index(name), number) for name, _ in recipe.until]
+    at = [(splits.index(SPLITS[split]), measure) for split, measure in places]
+
+    def is_over(records: np.ndarray) -> np.ndarray:
+        reached = [
+            recipe.reached(name, threshold, records[:, split, measure])
+            for (name, threshold), (split, measure) in zip(
+                recipe.until, at, strict=True
+            )
+        ]
+        return np.all(reached, axis=0)
+
+    return is_over
 
 
 def first_not_finite(

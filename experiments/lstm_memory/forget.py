@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,19 +99,55 @@ def cell_gradients(
     return ops.concatenate([ops.zeros_like(outputs[:1]), outputs]), slopes
 
 
-def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
-    """Gradient of c_T at earlier cell states beside the product of forget gates.
+@dataclass(frozen=True, eq=False)
+class Backwards:
+    """What comes back from the last cell state of LSTMs, by lag from 0 on.
+
+    Parameters
+    ----------
+    slopes : np.ndarray, shape (seeds, steps + 1, examples, units)
+        Gradient of c_T, summed with random signs, at c_{T-k}.
+    log_products : np.ndarray, of the same shape
+        Natural log of the product of the forget gates of the last k steps.
+    outputs : np.ndarray, shape (seeds, examples, units)
+        The last output, h_T.
+    """
+
+    slopes: np.ndarray
+    log_products: np.ndarray
+    outputs: np.ndarray
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """Decimal log of the rms over examples and units, shape (seeds, steps + 1)."""
+        return _log10_rms(self.slopes)
+
+    @property
+    def product(self) -> np.ndarray:
+        """The same of the product of gates."""
+        return _log10_rms(np.exp(self.log_products))
+
+
+def _log10_rms(values: np.ndarray) -> np.ndarray:
+    return np.log10(np.sqrt((values**2).mean(axis=(2, 3))))
+
+
+def backwards(runs: engine.Runs, x: list[np.ndarray], seeds: Seeds) -> Backwards:
+    """Differentiate the last cell state of LSTMs by all earlier ones.
 
     With signs drawn for c_T's units, the squared gradient is on average that of the
     whole Jacobian; where it is diagonal, every entry is one product of gates.
-    ``log10_gradient`` and ``log10_product`` are decimal logs of the rms over examples
-    and units; ``from_product`` is the largest difference of one entry's log gradient,
-    in nats a step; ``excess`` the difference of the rms in nats a step.
+
+    Parameters
+    ----------
+    x : list of np.ndarray, shape (examples, steps, features)
+        Sequences of each seed.
     """
-    runs = initial(variant, seeds)
-    x = list(gradients.sequences("adding", seeds, EXAMPLES)[:, :, -LONGEST:])
+    units = runs.weights[0].shape[-1] // 4
     signs = [
-        seeds.generator(seed, "noise").choice([-1.0, 1.0], (EXAMPLES, UNITS))
+        seeds.generator(seed, "noise")
+        .choice([-1.0, 1.0], (len(x[0]), units))
+        .astype(runs.plan.dtype)
         for seed in seeds
     ]
     found = taps.compute(
@@ -118,23 +155,32 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     )
     rows = []
     for row, (states, slopes) in enumerate(found):
-        own = formulas.maps(*(weight[row] for weight in runs.weights))
+        own = formulas.maps(*(weight[row] for weight in runs.weights[:3]))
         gates = formulas.sigmoid(own("forget", states[:-1], np.swapaxes(x[row], 0, 1)))
-        rows.append((slopes[::-1], recurrent.log_gate_products(gates)))
+        rows.append((slopes[::-1], recurrent.log_gate_products(gates), states[-1]))
+    return Backwards(*(np.stack(part) for part in zip(*rows, strict=True)))
+
+
+def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
+    """Gradient of c_T at earlier cell states beside the product of forget gates.
+
+    ``log10_gradient`` and ``log10_product`` are decimal logs of the rms over examples
+    and units; ``from_product`` is the largest difference of one entry's log gradient,
+    in nats a step; ``excess`` the difference of the rms in nats a step.
+    """
+    x = list(gradients.sequences("adding", seeds, EXAMPLES)[:, :, -LONGEST:])
+    found = backwards(initial(variant, seeds), x, seeds)
     lags = np.array(LAGS)
-    slopes, products = (np.stack(part)[:, lags] for part in zip(*rows, strict=True))
+    slopes, products = found.slopes[:, lags], found.log_products[:, lags]
     steps = np.maximum(lags, 1)
-    sizes = [
-        np.log(np.sqrt((part**2).mean(axis=(2, 3))))
-        for part in (slopes, np.exp(products))
-    ]
+    sizes = found.gradient[:, lags], found.product[:, lags]
     with np.errstate(divide="ignore"):
         apart = np.abs(np.log(np.abs(slopes)) - products).max(axis=(2, 3)) / steps
     return tidy(
         {"seed": seeds, "lag": lags},
-        log10_gradient=sizes[0] / np.log(10),
-        log10_product=sizes[1] / np.log(10),
-        excess=(sizes[0] - sizes[1]) / steps,
+        log10_gradient=sizes[0],
+        log10_product=sizes[1],
+        excess=(sizes[0] - sizes[1]) * np.log(10) / steps,
         from_product=apart,
         elements=slopes[0, 0].size,
     )
