@@ -494,6 +494,7 @@ def test_a_page_from_sentence_to_verdict(call: Call) -> None:
     assert "3 cells to run (0 stored) with 1 worker" in first.err
     page = Path("results/batch-noise")
     assert {file.name for file in page.iterdir()} == {
+        "README.md",
         "manifest.json",
         "noise.csv",
         "noise.png",
@@ -513,7 +514,7 @@ def test_a_page_from_sentence_to_verdict(call: Call) -> None:
     assert {f: f.read_bytes() for f in Path("results").glob("*/*.*")} == before
 
     assert "1 supported" in call("list").out
-    assert "so it" in call("show", "batch-noise-root").out
+    assert "✓ holds" in call("show", "batch-noise-root").out
     assert "batch-noise" in Path("results/report.html").read_text()
     assert call("report", "--check").code == 0
 

@@ -162,7 +162,7 @@ def test_arms_of_unequal_cost_give_no_verdict(folder: Path, tmp_path: Path) -> N
     judged = results.read_json(results_folder / "slow" / "verdicts.json")
     found = judged["claims"]["slow-gain"]["document"]
     assert found["verdict"] == "inconclusive"
-    assert "parameters are not equal within 2%: 1,043 to 1,086" in found["reason"]
+    assert "parameters are not equal within 2 %: 1,043 to 1,086" in found["reason"]
 
 
 @pytest.mark.parametrize(
