@@ -92,7 +92,7 @@ def test_of_many_conditions_the_first_are_named_and_the_others_counted():
     many = [condition("holds", float(n), arm=f"a{n}") for n in range(1, 7)]
     reason = told("conditional", *many, condition("fails", 0.1, arm="b"))
     assert reason.startswith(
-        "Holds in 6 of 7 conditions: a1; a2; a3; and 3 more (1 to 6 points)."
+        "Holds in 6 of 7 conditions: a1; a2; and 4 more (1 to 6 points)."
     )
     units = [condition("holds", arm="a", unit=f"points of {n}") for n in range(5)]
     reason = told("conditional", *units, condition("fails", 0.1, arm="b"))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlclaims import wording
 from dlclaims.report import words
 from dlclaims.report.model import Criterion, shared
 
@@ -24,12 +25,14 @@ ROUNDING = 1e-9  # a tick that is this share of a step outside still belongs
 class Scale:
     """From effects to pixels; `log` for exact deviations, whose zeros lie at the edge.
 
-    `low` and `high` are the ends of the drawn range, as logarithms when `log`.
+    `low` and `high` are the ends of the drawn range, as logarithms when `log`; with
+    `percent` the labels are a hundredfold.
     """
 
     low: float
     high: float
     log: bool
+    percent: bool = False
 
     def __call__(self, value: float) -> float:
         if self.log:
@@ -51,10 +54,10 @@ class Scale:
         first = math.ceil(self.low / step - ROUNDING)
         last = math.floor(self.high / step + ROUNDING)
         decimals = max(0, -math.floor(math.log10(step)))
-        return [
-            (self(n * step), words.number(n * step, decimals))
-            for n in range(first, last + 1)
-        ]
+        places = [(self(n * step), n * step) for n in range(first, last + 1)]
+        if self.percent:
+            return [(at, f"{words.number(100 * value)} %") for at, value in places]
+        return [(at, words.number(value, decimals)) for at, value in places]
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def theory(criterion: Criterion) -> float | None:
     return criterion.predicted if criterion.kind == "mean" else None
 
 
-def _scale(criteria: Iterable[Criterion]) -> Scale:
+def _scale(criteria: Sequence[Criterion]) -> Scale:
     found = [
         number
         for c in criteria
@@ -112,7 +115,8 @@ def _scale(criteria: Iterable[Criterion]) -> Scale:
             return Scale(min(logs) - DECADE, max(logs) + DECADE, log=True)
     low, high = (min(found), max(found)) if found else (0.0, 1.0)
     margin = 0.08 * (high - low) or abs(low) or 1.0
-    return Scale(low - margin, high + margin, log=False)
+    are_rates = all(c.kind == wording.RATE for c in criteria)
+    return Scale(low - margin, high + margin, log=False, percent=are_rates)
 
 
 def strip(criterion: Criterion, scale: Scale) -> str:

@@ -204,6 +204,15 @@ class Claim:
         return next((made for made in self.assertions if made.role == role), None)
 
     @property
+    def sources(self) -> tuple[tuple[str, tuple[Statement, ...]], ...]:
+        """Its statements by the part of the document in which they stand."""
+        found: dict[str, list[Statement]] = {}
+        for statement in self.statements:
+            part = f"Q{statement.question}, {statement.part}"
+            found.setdefault(part, []).append(statement)
+        return tuple((part, tuple(together)) for part, together in found.items())
+
+    @property
     def questions(self) -> tuple[int, ...]:
         return tuple(sorted({statement.question for statement in self.statements}))
 

@@ -26,7 +26,8 @@ VERBS = {
 LAST = ("outcome", "study")
 
 WORDS = {"holds": "Holds", "fails": "Fails", "undecided": "Undecided"}
-SHOWN = 3  # conditions of one answer that are named; more are counted
+SHOWN = 2  # conditions of one answer that are named; more are counted
+FEW = 4  # conditions of one answer that are all told, whatever their units
 UNITS = 2  # of many conditions: units whose lists are told
 BRIEF = 16  # letters of a unit that is said again with every number
 
@@ -113,7 +114,7 @@ def _by_unit(side: Sequence[tuple[str, Judged]], said: list[str]) -> Iterator[st
     for name, (criterion, found) in side:
         key = criterion.effect.kind, criterion.unit
         by_unit.setdefault(key, []).append((name, (criterion, found)))
-    shown = len(by_unit) if len(side) <= SHOWN + 1 else UNITS
+    shown = len(by_unit) if len(side) <= FEW else UNITS
     for (kind, unit), pairs in [*by_unit.items()][:shown]:
         told = listed(dict.fromkeys(name for name, _ in pairs))
         known = [e for _, (_, e) in pairs if not math.isnan(e.value)]
