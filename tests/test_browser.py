@@ -148,7 +148,18 @@ def test_search_and_verdict_filter_together(open_report: Any) -> None:
     assert page.get_by_role("status").inner_text() == told
 
 
-def test_the_answer_is_two_clicks_from_the_first_screen(open_report: Any) -> None:
+def test_the_questions_page_is_one_click_from_the_first_screen(
+    open_report: Any,
+) -> None:
+    page = open_report()
+    card = page.get_by_role("link", name=re.compile("does ReLU avoid"))
+    assert card.bounding_box()["y"] < page.viewport_size["height"]
+    card.click()
+    answer = page.locator("#vanishing-gradient .card")
+    assert answer.get_by_text("He's initialisation").first.is_visible()
+
+
+def test_the_evidence_is_two_clicks_from_the_first_screen(open_report: Any) -> None:
     page = open_report()
     first = page.get_by_role("link", name="All claims")
     assert first.bounding_box()["y"] < page.viewport_size["height"]
