@@ -156,7 +156,9 @@ def test_the_questions_page_is_one_click_from_the_first_screen(
     assert card.bounding_box()["y"] < page.viewport_size["height"]
     card.click()
     answer = page.locator("#vanishing-gradient .card")
-    assert answer.get_by_text("ReLU alone does not avoid the problem").first.is_visible()
+    assert answer.get_by_text(
+        "ReLU alone does not avoid the problem"
+    ).first.is_visible()
 
 
 def test_the_evidence_is_two_clicks_from_the_first_screen(open_report: Any) -> None:
