@@ -131,14 +131,21 @@ def decode(raw: bytes) -> Record:
     Raises
     ------
     DamagedCell
-        Any byte differs from what was written.
+        Any byte differs from what was written, or the content is no cell.
     """
-    import pandas as pd
-
     content = raw[CONTENT]
     if raw != SEAL % (hashlib.sha256(content).hexdigest().encode(), content):
         raise _damaged("its checksum does not fit its content")
-    plain = json.loads(content)
+    try:
+        return _record(json.loads(content))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The checksum shows what was damaged, not what a stranger has made.
+        raise _damaged(f"no cell: {type(error).__name__}: {error}") from error
+
+
+def _record(plain: Mapping[str, Any]) -> Record:
+    import pandas as pd
+
     if plain["schema"] != SCHEMA:
         raise _damaged(f"schema {plain['schema']}")
     table = pd.DataFrame({column["name"]: _unpack(column) for column in plain["table"]})

@@ -207,6 +207,13 @@ def test_what_a_worker_forges_is_stored_nowhere(
     assert not list((tmp_path / "b").glob("**/*.json"))
 
 
+@pytest.mark.parametrize("text", ["", "{}", "\ud800"])
+def test_an_answer_that_is_no_record_fails_its_cell(text: str) -> None:
+    outcome = local.measured(local.Task(FINE[0], Path("page.py")), 1.0, text)
+    assert (outcome.kind, outcome.record) == ("failed", None)
+    assert "answer is damaged" in outcome.message
+
+
 TRAINS = """
     if variant["level"] == 1:
         import keras

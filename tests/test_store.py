@@ -1,6 +1,7 @@
 """Cells on disk: exact, whole or absent, and never taken for something else."""
 
 import errno
+import hashlib
 import logging
 import os
 import shutil
@@ -142,6 +143,15 @@ def test_a_cell_is_found_by_its_key_alone(tmp_path: Path) -> None:
     found = cells.get(record().key)
     assert found is not None
     assert store.encode(found) == store.encode(record())
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"{}", b"no JSON", b'{"schema":%d,"table":[]}' % store.SCHEMA]
+)
+def test_sealed_content_that_is_no_cell_is_damaged(content: bytes) -> None:
+    digest = hashlib.sha256(content).hexdigest().encode()
+    with pytest.raises(DamagedCell, match="no cell"):
+        store.decode(store.SEAL % (digest, content))
 
 
 def test_a_damaged_cell_is_put_aside_and_can_be_written_again(

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dlclaims import __version__, pages, store
-from dlclaims.errors import DamagedCell, EnvironmentFault
+from dlclaims import __version__, pages
+from dlclaims.errors import EnvironmentFault
 from dlclaims.execution import remote
 from dlclaims.execution.context import backend
-from dlclaims.execution.local import Outcome, Task
+from dlclaims.execution.local import Outcome, Task, measured
 
 #: Seconds until a scheduler must answer, and until it must have a worker.
 PATIENCE = 10.0
@@ -143,13 +143,10 @@ class Cluster:
             words = f"{type(error).__name__}: {error}".splitlines()[0]
             return Outcome("failed", task, 0.0, None, words, repr(error))
         told = future.result()
-        try:
-            record = store.decode(told["record"].encode()) if told["record"] else None
-        except DamagedCell as error:
-            words = f"its worker's answer is damaged: {error.received}"
-            return Outcome("failed", task, told["seconds"], None, words)
+        if told["record"]:
+            return measured(task, told["seconds"], told["record"])
         return Outcome(
-            told["kind"], task, told["seconds"], record, told["message"], told["trace"]
+            told["kind"], task, told["seconds"], None, told["message"], told["trace"]
         )
 
     def _check_workers(self, address: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dlclaims import store
-from dlclaims.errors import EnvironmentFault
+from dlclaims.errors import DamagedCell, EnvironmentFault
 from dlclaims.execution.context import NO_CARD, ON_GPU
 from dlclaims.plan import Cell
 from dlclaims.store import Record
@@ -66,6 +66,16 @@ class Outcome:
     record: Record | None = None
     message: str = ""
     trace: str = ""
+
+
+def measured(task: Task, seconds: float, text: str) -> Outcome:
+    """Return what a worker's answer to a task makes known: a record, or its damage."""
+    try:
+        record = store.decode(text.encode(errors="replace"))
+    except DamagedCell as error:
+        words = f"its worker's answer is damaged: {error.received}"
+        return Outcome("failed", task, seconds, None, words)
+    return Outcome("finished", task, seconds, record)
 
 
 class Worker:
@@ -276,8 +286,7 @@ class Pool:
         worker.task = None
         worker.cells += 1
         if message["kind"] == "finished":
-            record = store.decode(message["record"].encode())
-            yield Outcome("finished", task, seconds, record)
+            yield measured(task, seconds, message["record"])
         elif message["kind"] == "memory":
             self._drop(worker)
             words = f"memory ran out: {message['message']}; close other programs"

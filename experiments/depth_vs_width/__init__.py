@@ -91,7 +91,8 @@ PAGE = Page(
             "The document's pair differs 16.1 times in size: on a random teacher"
             " network the deep one errs"
             " {dvw-doc-code-confound/document-gap-teacher:points} points less; at equal"
-            " size nothing of that is left.",
+            " size its lead minus half of that is"
+            " {dvw-doc-code-confound/shrinks-teacher:points} points.",
         ),
         caveat=(
             "Networks of about 2,000 parameters; which depth is best changes with the"

@@ -68,9 +68,9 @@ PAGE = Page(
         answer=(
             "The cell state is carried on by forget gates: where nothing else reads the"
             " past, its gradient is exactly their product.",
-            "Training opens them: trained on lags up to 40, an LSTM with Keras' biases"
-            " has gradients over 40 steps {lm-after-training/rise-lstm-1:decades} times"
-            " as large as at the start.",
+            "Trained on lags up to 40, an LSTM with Keras' biases has gradients over 40"
+            " steps {lm-after-training/rise-lstm-1:decades} times as large as at the"
+            " start.",
             "Over 50 steps, Keras' LSTM solves"
             " {lm-lstm-longer-lags/solves-lstm-1-spread-50:percent} of the seeds where"
             " shorter lags occur too, a SimpleRNN"

@@ -70,7 +70,7 @@ STUDY = Study(
 FIGURE = Figure(
     name="adding",
     study=STUDY.name,
-    title="Adding two marked numbers out of 50",
+    title=f"Adding two marked numbers out of {LENGTH}",
     draw=draw,
     reading=(
         "Each dot is one seed. The dashed line is the best constant, 1/6: a network on"

@@ -108,9 +108,10 @@ ACCURACY = Figure(
     title="Who remembers the first symbol",
     draw=draw,
     reading=(
-        "Each dot is one seed: how often the first symbol is named right at the end; an"
-        " eighth is guessing. LSTM has forget bias 1, Keras' default; chrono has biases"
-        " for the lag. All have as many weights, and may take as many gradient steps."
+        "Each dot is one seed: how often the target, which comes first unless lags"
+        " vary, is named right at the end; an eighth is guessing. LSTM has forget bias"
+        " 1, Keras' default; chrono has biases for the lag. All have as many weights,"
+        " and may take as many gradient steps."
     ),
 )
 

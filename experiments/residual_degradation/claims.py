@@ -71,7 +71,7 @@ PLAIN_NETS = (
         "still degraded",
         "plain networks on ImageNet after three times the iterations",
         "he2016",
-        "a footnote of section 4.1",
+        "a footnote on its plain networks",
     ),
 )
 
