@@ -17,7 +17,7 @@ EXACT = "largest deviation"
 FOLLOWS = re.compile(r"(nats|decades|points|steps|weights|parameters|linear pieces)\b")
 #: What a unit says of its scale, which a sentence can do without.
 ASIDE = re.compile(r", fraction of .*$|\s*\([^()]*\)$")
-#: How the unit of a gap ends; a page may have said it itself.
+#: What is said behind the unit of a gap.
 OF_GAP = ", measured minus theory"
 OF_SEEDS = "fraction of seeds with "
 LONG = 4  # words; after a longer unit stands a colon
@@ -146,7 +146,7 @@ def region(low: float | None, high: float | None, kind: str = "") -> str:
 def unit(kind: str, words: str) -> str:
     """Return the unit as a heading says it: what was measured, minus what."""
     if kind == GAP:
-        return words.removesuffix(OF_GAP) + OF_GAP
+        return f"{words}{OF_GAP}"
     return words.removeprefix("fraction of ") if kind == RATE else words
 
 
@@ -157,7 +157,7 @@ def sentence(kind: str, told: str, words: str) -> str:
         return f"{before} in {told}" if before != words else f"{words}: {told}"
     short = ASIDE.sub("", words)
     if kind == GAP:
-        return f"{told} {short.removesuffix(OF_GAP)}{OF_GAP}"
+        return f"{told} {short}{OF_GAP}"
     if FOLLOWS.match(short):
         return f"{told} {short}"
     if kind == DIFFERENCE and "ratio" not in short:

@@ -128,7 +128,7 @@ def agrees(kind: str) -> Criterion:
         STUDY.name,
         Gap(PER_BLOCK, {"kind": kind, "width": 300}),
         Region.around(0, 0.05),
-        f"{UNIT}, measured minus theory",
+        UNIT,
         f"{KINDS[kind]}, He, width 300, blocks {FROM} to {BLOCKS}",
         "five per cent of a factor of e",
         "a recursion that leaves out the activations' mean",

@@ -113,7 +113,6 @@ def label(skip: float, branch: float) -> str:
 
 
 NATS = "nats per block, towards the input"
-GAP = f"{NATS}, measured minus theory"
 KEEPS = Region.above(-0.05)
 HALVES = "0.05 nats a block halve the gradient within 14 blocks"
 
@@ -137,7 +136,7 @@ def agrees(skip: float, branch: float) -> Criterion:
         STUDY.name,
         Gap(PER_BLOCK, net(skip, branch)),
         Region.around(0, 0.02),
-        GAP,
+        NATS,
         words(skip, branch),
         "two per cent of the gradient in a block",
         "a path along the skip alone, or along the branches alone",

@@ -233,7 +233,7 @@ def agrees(
         STUDY.name,
         Gap(PER_LAYER, where),
         Region.around(0, tolerance),
-        f"{NATS}, measured minus theory",
+        NATS,
         words(where),
         reason,
         "a factor given by the activation's slope alone, without the weights",
