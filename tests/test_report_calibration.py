@@ -98,8 +98,9 @@ def calibration(digest: str) -> dict[str, Any]:
         "passed": True,
         "nulls": [RAW, NORMAL, TIES],
         "powers": [
-            {"seeds": 8, "simulated": 10000, "supported": 0.31, "limit": None},
-            {"seeds": 16, "simulated": 10000, "supported": 0.893, "limit": 0.85},
+            {"seeds": seeds, "simulated": 10000, "supported": share, "limit": limit}
+            | {"edge": 0.5, "effect": 1.5}
+            for seeds, share, limit in ((8, 0.31, None), (16, 0.893, 0.85))
         ],
         "checks": [
             {"name": "reversal", "what": "swaps verdicts", "made": 1200, "right": 1200}
@@ -365,9 +366,9 @@ def test_a_family_passes_when_it_keeps_its_bounds(
 
 
 def test_power_passes_when_it_is_what_is_required() -> None:
-    found = [Power(16, 100, share, 0.85).passes for share in (0.84, 0.85)]
+    found = [Power(16, 100, share, 0.85, 0.5, 1.5).passes for share in (0.84, 0.85)]
     assert found == [False, True]
-    assert Power(8, 100, 0.1, None).passes
+    assert Power(8, 100, 0.1, None, 0.5, 1.5).passes
 
 
 @pytest.mark.parametrize("name", ["calibration", "replication"])

@@ -46,13 +46,16 @@ class Family:
 class Power:
     """The fraction of true simulated claims that are supported, by seeds.
 
-    `limit` is the least that is required; None where nothing is.
+    `limit` is the least that is required; None where nothing is. The region begins at
+    `edge`, the true effect is `effect`, both in standard deviations.
     """
 
     seeds: int
     simulated: int
     supported: float
     limit: float | None
+    edge: float
+    effect: float
 
     @property
     def passes(self) -> bool:

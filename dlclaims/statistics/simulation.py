@@ -222,6 +222,8 @@ def powers(simulated: int = 10_000, seed: int = MASTER) -> list[Row]:
                 "simulated": made,
                 "supported": _share(found == SUPPORTED),
                 "limit": LEAST_POWER.get(seeds),
+                "edge": EDGE,
+                "effect": EFFECT,
             }
         )
     return rows
