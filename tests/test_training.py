@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from pandas.testing import assert_frame_equal
 from test_engine import (
     BATCH,
     EXACT,
@@ -375,3 +376,22 @@ def test_training_without_need_to_stop_goes_on_to_its_end():
 def test_training_that_cannot_stop_is_refused(wrong, words):
     with pytest.raises(UsageError, match=words):
         wrong()
+
+
+def test_steps_are_data_and_split_into_calls_without_a_trace(monkeypatch):
+    def train(steps):
+        return run(given=replace(recipe(record_every=2), steps=steps))
+
+    whole = train(9)
+    made = sum(program.traces for program in programs())
+    longer = train(10)
+    assert sum(program.traces for program in programs()) == made
+    assert_frame_equal(
+        whole.table().query("step < 9")[["step", "loss"]].reset_index(drop=True),
+        longer.table().query("step < 9")[["step", "loss"]].reset_index(drop=True),
+    )
+    monkeypatch.setattr(schedule, "CALL_STEPS", 4)
+    parts = train(9)
+    assert_frame_equal(parts.table(), whole.table())
+    for own, other in zip(parts.values, whole.values, strict=True):
+        assert np.array_equal(own, other)

@@ -14,8 +14,9 @@ from dlclaims.errors import UsageError
 if TYPE_CHECKING:
     from dlclaims.seeds import Seeds
 
-#: Steps of a stream whose examples are drawn, and trained on, at a time.
-STREAM_STEPS = 32
+#: Steps of one call of a program: trainings of any length share what is compiled. Of a
+#: stream the examples of so many steps are in memory, else only their indices.
+CALL_STEPS, STREAM_STEPS = 512, 32
 
 
 class Legs(NamedTuple):
@@ -41,7 +42,7 @@ class Legs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """Mini-batches of examples that are there before training: one call does all.
+    """Mini-batches of examples that are there before training.
 
     Parameters
     ----------
@@ -55,13 +56,16 @@ class Fixed:
     recipe: Recipe
 
     def legs(self) -> list[Legs]:
-        """Return what the one call does."""
-        stops = self.recipe.recorded
-        return [_legs(0, stops, np.ones(len(stops)), 1)]
+        """Return what the calls do, one after another."""
+        return _calls(self.recipe, CALL_STEPS)
 
     def batches(self, seeds: np.ndarray, legs: Legs) -> Any:
-        """Return indices of the examples, shape (steps, seeds, batch)."""
-        return self.order[seeds].swapaxes(0, 1)
+        """Return indices of the examples of a call, shape (steps, seeds, batch)."""
+        steps = legs.begin + np.arange(CALL_STEPS)
+        # After the last step stand batches that are not trained on.
+        return self.order[seeds][:, steps.clip(max=self.recipe.steps - 1)].swapaxes(
+            0, 1
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,20 +88,7 @@ class Fresh:
 
     def legs(self) -> list[Legs]:
         """Return what the calls do, one after another."""
-        steps, recorded = self.recipe.steps, self.recipe.recorded
-        begins = range(0, steps, STREAM_STEPS)
-        own = [
-            [s for s in recorded if b < s <= b + STREAM_STEPS or s == b == 0]
-            for b in begins
-        ]
-        size = 1 + max(map(len, own))
-        legs = []
-        for begin, stops in zip(begins, own, strict=True):
-            last = min(begin + STREAM_STEPS, steps)
-            filled = [*stops, *[last] * (size - len(stops))]
-            is_recorded = np.arange(size) < len(stops)
-            legs.append(_legs(begin, filled, is_recorded, last == steps))
-        return legs
+        return _calls(self.recipe, STREAM_STEPS)
 
     def batches(self, seeds: np.ndarray, legs: Legs) -> Any:
         """Return the examples of a call, each of shape (steps, seeds, batch, ...)."""
@@ -203,6 +194,22 @@ def batches(train: np.ndarray, steps: int, batch: int, seeds: Seeds) -> np.ndarr
         for epoch in range(epochs):
             schedule[row, epoch] = rng.permutation(train[row])[: per_epoch * batch]
     return schedule.reshape(len(seeds), -1, batch)[:, :steps]
+
+
+def _calls(recipe: Recipe, size: int) -> list[Legs]:
+    """Return the calls of `size` steps that a recipe takes; the last may be shorter."""
+    begins = range(0, recipe.steps, size)
+    own = [
+        [s for s in recipe.recorded if b < s <= b + size or s == b == 0] for b in begins
+    ]
+    places = 1 + max(map(len, own))
+    legs = []
+    for begin, stops in zip(begins, own, strict=True):
+        last = min(begin + size, recipe.steps)
+        filled = [*stops, *[last] * (places - len(stops))]
+        is_recorded = np.arange(places) < len(stops)
+        legs.append(_legs(begin, filled, is_recorded, last == recipe.steps))
+    return legs
 
 
 def _legs(begin: int, stops: Any, is_recorded: Any, is_last: int) -> Legs:

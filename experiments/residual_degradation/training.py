@@ -74,7 +74,11 @@ def network(variant: Variant) -> Net:
 
 
 def train(
-    build: Callable[[], keras.Model], variant: Variant, seeds: Seeds, steps: int
+    build: Callable[[], keras.Model],
+    variant: Variant,
+    seeds: Seeds,
+    steps: int,
+    settings: engine.Numerics | None = None,
 ) -> engine.Runs:
     dataset = dataset_of(variant)
     examples = engine.Examples(
@@ -82,7 +86,7 @@ def train(
     )
     recipe = engine.Recipe(loss, adam, steps, BATCH, train_examples=SEEN)
     return engine.train(
-        build, examples, recipe, seeds=seeds, learning_rates=variant.learning_rates
+        build, examples, recipe, seeds, variant.learning_rates, settings
     )
 
 
@@ -125,7 +129,7 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     if variant["normalization"] != "batch":
         return table
     return table.assign(
-        **gradients(net, variant, seeds), **lesions(net, runs, variant, seeds)
+        **gradients(net, runs, variant, seeds), **lesions(net, runs, variant, seeds)
     )
 
 
@@ -138,12 +142,17 @@ def predict(variant: Variant) -> pd.DataFrame:
     return tidy({"gradient": ["start"]}, gradient_start=decades)[["gradient_start"]]
 
 
-def gradients(net: Net, variant: Variant, seeds: Seeds) -> dict[str, list[float]]:
-    """Return the columns on gradients, a number for each replica."""
+def gradients(
+    net: Net, trained: engine.Runs, variant: Variant, seeds: Seeds
+) -> dict[str, list[float]]:
+    """Return the columns on gradients, a number for each replica.
+
+    The first steps are those of the program that made `trained`.
+    """
     dataset = dataset_of(variant)
     split = data.split(dataset, seeds, TRAIN, VALIDATION)
     batches = dict(zip(seeds, split.train[:, :BATCH], strict=True))
-    early = train(lambda: nets.build(net), variant, seeds, EARLY)
+    early = train(lambda: nets.build(net), variant, seeds, EARLY, trained.numerics)
     fresh = engine.initialize(lambda: nets.build(net), seeds=seeds)
 
     def ratio(runs: engine.Runs, row: int, seed: int) -> float:
@@ -174,8 +183,8 @@ def lesions(
     own = dict(zip(seeds, tests, strict=True))
 
     def lost(row: int, seed: int, is_recomputed: bool) -> float:
-        layers = nets.unpack(net, replica(runs, row))
-        x, y = dataset.x[own[seed]].astype(float), dataset.y[own[seed]]
+        layers = nets.unpack(net, [weight[row] for weight in runs.weights])
+        x, y = dataset.x[own[seed]].astype("float32"), dataset.y[own[seed]]
 
         def accuracy(training: bool, without: int | None) -> float:
             logits, _ = nets.forward(net, layers, x, training, without)
