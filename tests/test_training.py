@@ -356,6 +356,15 @@ def test_training_that_stops_is_training_for_so_many_steps(options):
             assert last[column] == pytest.approx(short[column], abs=1e-9)
 
 
+def test_fixed_examples_stop_at_the_end_of_a_call_too(monkeypatch):
+    monkeypatch.setattr(schedule, "CALL_STEPS", schedule.STREAM_STEPS)
+    runs = run(given=stopping(9.0), seeds=Seeds("tests/engine", (5,)))
+    short = replace(recipe(), steps=schedule.STREAM_STEPS)
+    alone = run(given=short, seeds=Seeds("tests/engine", (5,)))
+    own = runs.replica(5).get_weights()
+    assert distance(alone.replica(5).get_weights(), own) == 0
+
+
 def test_training_without_need_to_stop_goes_on_to_its_end():
     full = streamed(replace(stopping(-1.0), stop=False))
     runs = streamed(stopping(-1.0))
@@ -368,7 +377,7 @@ def test_training_without_need_to_stop_goes_on_to_its_end():
         (lambda: streamed(replace(stopping(1.0), record=(5,))), "multiples of"),
         (
             lambda: engine.train(net, examples(), stopping(1.0), SEEDS, (0.1,)),
-            "a stream",
+            "multiples of 512",
         ),
         (lambda: replace(stopping(1.0), until=()), "no threshold"),
     ],

@@ -121,14 +121,9 @@ def fixed(examples: Examples, recipe: Recipe, seeds: Seeds) -> Fixed:
     ------
     UsageError
         Splits and seeds differ in number, the batch exceeds the training split, or
-        training should stop before its end.
+        training should stop at steps that do not end a call.
     """
-    if recipe.stop:
-        raise UsageError(
-            "a stream of fresh examples for training that stops",
-            "fixed examples, which one call goes through",
-            "leave out stop, and read steps_to_... or early_stopped from the runs",
-        )
+    _check_stop(recipe, CALL_STEPS)
     rows = [len(getattr(examples, name)) for name in SPLITS]
     if {*rows} != {len(seeds)}:
         raise UsageError(
@@ -150,12 +145,7 @@ def fresh(stream: Stream, recipe: Recipe, seeds: Seeds) -> Fresh:
     UsageError
         Training should stop at steps that do not end a call.
     """
-    if recipe.stop and any(step % STREAM_STEPS for step in recipe.recorded[:-1]):
-        raise UsageError(
-            f"training that may stop to be recorded at multiples of {STREAM_STEPS}",
-            f"records at {recipe.recorded}",
-            f"use record_every={STREAM_STEPS} or a multiple",
-        )
+    _check_stop(recipe, STREAM_STEPS)
     sizes = {"validation": stream.validation, "test": stream.test}
     drawn = [
         stream.examples(seeds.generator(seed, f"data/{name}"), size, recipe.dtype)
@@ -194,6 +184,15 @@ def batches(train: np.ndarray, steps: int, batch: int, seeds: Seeds) -> np.ndarr
         for epoch in range(epochs):
             schedule[row, epoch] = rng.permutation(train[row])[: per_epoch * batch]
     return schedule.reshape(len(seeds), -1, batch)[:, :steps]
+
+
+def _check_stop(recipe: Recipe, size: int) -> None:
+    if recipe.stop and any(step % size for step in recipe.recorded[:-1]):
+        raise UsageError(
+            f"training that may stop to be recorded at multiples of {size}",
+            f"records at {recipe.recorded}",
+            f"use record_every={size} or a multiple",
+        )
 
 
 def _calls(recipe: Recipe, size: int) -> list[Legs]:
