@@ -122,8 +122,8 @@ class Recipe:
         Thresholds, e.g. ``("train_accuracy", 0.9)``: the table gets the first recorded
         step at which the column reaches it (for a loss: falls to it).
     stop : bool
-        Training ends for a replica at the first recorded step that
-        reaches all thresholds of `until`; its later rows repeat that one.
+        Training ends for a replica at the first recorded step that reaches all
+        thresholds of `until`; its later rows repeat that one.
     train_examples : int or None
         Train metrics are computed on so many of a seed's training examples, the first
         of its row; None for all.
