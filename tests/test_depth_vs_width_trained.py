@@ -137,22 +137,16 @@ def test_more_steps_learn_a_product_of_two(monkeypatch):
     assert depths.measure(variant, SEEDS)["error"].max() < 0.2
 
 
-def test_gaps_are_differences_to_the_deep_network_each_at_its_own_rate(monkeypatch):
-    made = {(10,): [0.2, 0.3], (100, 50, 25): [0.1, 0.1], (161,): [0.1, 0.2]}
-    monkeypatch.setattr(
-        confound, "errors", lambda widths, *_: pd.Series(made[widths], name="error")
-    )
-    found = confound.measure(confound.PAIRS.standard[0], SEEDS)
-    np.testing.assert_allclose(found["document_gap"], [0.1, 0.2])
-    np.testing.assert_allclose(found["matched_gap"], [0.0, 0.1], atol=1e-12)
-    np.testing.assert_allclose(found["beyond_half"], [-0.05, 0.0], atol=1e-12)
-
-
 def test_a_short_run_of_the_document_s_pair_on_digits(monkeypatch):
     monkeypatch.setitem(confound.STEPS, "digits", 60)
-    found = confound.measure(confound.PAIRS.smoke[0], SEEDS)
-    assert list(found["seed"]) == list(SEEDS)
-    assert (found[list(confound.WIDTHS)] < 0.4).all(axis=None)
+    for network, parameters in confound.SIZES.items():
+        variant = Variant(tuple(confound.net("digits", network).items()), (1e-9, 0.01))
+        found = confound.measure(variant, SEEDS).set_index("learning_rate")
+        trained, drawn = (found.loc[rate, "error"].to_numpy() for rate in (0.01, 1e-9))
+        assert (trained < 0.4).all()
+        assert (trained < drawn - 0.1).all()
+        assert (found["parameters"] == parameters).all()
+        assert (found["examples_seen"] == 60 * confound.BATCH).all()
 
 
 def test_a_plane_separates_the_linear_task_and_not_the_teacher_s(monkeypatch):
@@ -182,14 +176,15 @@ def test_the_curve_shows_changes_from_one_hidden_layer_of_the_same_seed():
     np.testing.assert_allclose(mean.get_ydata(), [0, -0.5, -1.0])
 
 
-def test_the_pairs_show_both_gaps_of_every_task():
-    gaps = {"document_gap": 0.03, "matched_gap": 0.01}
+def test_the_pairs_show_both_gaps_of_every_task_by_seed():
+    errors = {"shallow": 0.04, "deep": 0.01, "matched": 0.02}
     table = pd.DataFrame(
-        {"task": task, "variant": task, "seed": seed, "source": "measured"} | gaps
+        confound.net(task, network) | {"seed": seed, "error": error * (1 + seed % 2)}
         for task in confound.TASKS
+        for network, error in errors.items()
         for seed in SEEDS
     )
     ax = Figure().add_subplot()
     confound.draw(table, ax)
-    shown = {float(y) for line in ax.lines for y in line.get_ydata()}
-    assert {0.03, 0.01} <= shown
+    shown = {round(float(y), 9) for line in ax.lines for y in line.get_ydata()}
+    assert {0.03, 0.06, 0.01, 0.02} <= shown

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlclaims import data, engine, figures
+from dlclaims.claims import Criterion, Difference, Region, Value
 from dlclaims.pages import Figure, Study, Tuning, Variant, grid
 
 from . import nets, targets
@@ -38,7 +39,6 @@ TITLES = {
     "mnist1d": "MNIST-1D",
     "digits": "digits",
 }
-DECADES = "log10 of the ratio of test errors (mean squared, or fraction wrong)"
 
 
 def shape(neurons: int, depth: int) -> tuple[int, ...]:
@@ -158,6 +158,22 @@ def net(target: str, depth: int) -> dict[str, Any]:
     return {"target": target, "depth": depth}
 
 
+def against_one(
+    target: str, depth: int, region: Region, reason: str, rival: str
+) -> Criterion:
+    """The log error of a network of `depth` layers minus that of one layer."""
+    return Criterion(
+        f"{target}-{depth}-against-1",
+        STUDY.name,
+        Difference(Value("log_error"), net(target, depth), minus=net(target, 1)),
+        region,
+        "decades of the test error",
+        f"{depth} hidden layers against one, {TITLES[target]}, equal parameters",
+        reason,
+        rival,
+    )
+
+
 def draw(table: pd.DataFrame, ax: Axes) -> None:
     """Error against depth, relative to one hidden layer of the same seed."""
     shown = table[table["target"].isin(CURVES)]
@@ -197,7 +213,7 @@ STUDY = Study(
         *grid(target=("radial-16",), depth=(1, 2)),
     ),
     tuning=Tuning(
-        rates=(0.001, 0.003, 0.01, 0.03, 0.1),
+        rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         choose="validation_score",
         trains_above=0.05,  # a constant and a guess are below
     ),
