@@ -90,6 +90,26 @@ def test_all_depths_cost_as_much_as_one_layer(target, cost):
         assert max(found) / min(found) < 1.02  # any two may be compared
 
 
+def test_larger_networks_can_be_compared_as_well():
+    found = {
+        variant: engine.cost(
+            depths.build(
+                variant["target"],
+                variant["depth"],
+                depths.neurons_for(
+                    variant["target"],
+                    variant["depth"],
+                    "parameters",
+                    depths.budget_of(variant),
+                ),
+            )
+        )
+        for variant in depths.LARGER.full
+        if variant["target"] in ("radial", "digits")
+    }
+    assert list(found.values()) == pytest.approx([8000] * len(found), rel=0.01)
+
+
 def test_one_layer_of_2000_parameters_has_more_units_than_products_need():
     inputs = 6
     neurons = depths.neurons_for("product-6", 1, "parameters")
@@ -164,16 +184,44 @@ def test_a_plane_separates_the_linear_task_and_not_the_teacher_s(monkeypatch):
 # Figures
 
 
-def test_the_curve_shows_changes_from_one_hidden_layer_of_the_same_seed():
+def test_the_curve_shows_changes_from_one_layer_of_the_same_seed_and_the_best():
     table = pd.DataFrame(
-        depths.net("radial", depth) | {"log_error": seed - 0.5 * depth, "seed": seed}
+        depths.net(target, depth)
+        | {"log_error": seed + abs(depth - best), "seed": seed, "source": "measured"}
+        for target, best in (("ridge", 2), ("digits", 1), ("radial", 2))
+        for depth in (1, 2, 3)[: 2 if target == "ridge" else 3]
+        for seed in SEEDS
+    )
+    picture = Figure()
+    depths.draw(table, picture.add_subplot())
+    shown = {
+        ax.get_title(): (
+            [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 3],
+            [line.get_xdata() for line in ax.lines if line.get_marker() == "*"],
+        )
+        for ax in picture.axes[1:]
+    }
+    assert list(shown) == ["radial, 8 inputs", "digits"]
+    for (means, (stars,)), changes, best in zip(
+        shown.values(), ([0, -1, 0], [0, 1, 2]), (2, 1), strict=True
+    ):
+        np.testing.assert_allclose(means, [changes])
+        assert list(stars) == [best]
+
+
+def test_products_are_drawn_by_their_number_of_inputs():
+    table = pd.DataFrame(
+        depths.net(f"product-{inputs}", depth)
+        | {"log_error": inputs - depth, "seed": seed, "source": "measured"}
+        for inputs in (6, 2, 4)
         for depth in (1, 2, 3)
         for seed in SEEDS
     )
     ax = Figure().add_subplot()
-    depths.draw(table.assign(source="measured", variant=table["depth"]), ax)
-    (mean,) = (line for line in ax.lines if len(line.get_xdata()) == 3)
-    np.testing.assert_allclose(mean.get_ydata(), [0, -0.5, -1.0])
+    depths.draw_products(table.assign(variant=table["target"]), ax)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "4", "6"]
+    shown = {float(y) for line in ax.lines for y in line.get_ydata()}
+    assert shown == {1, 3, 5, -1, -2}  # two layers are not shown
 
 
 def test_the_pairs_show_both_gaps_of_every_task_by_seed():

@@ -51,6 +51,8 @@ PAGE = Page(
         regions.STUDY,
         trained_regions.STUDY,
         depths.STUDY,
+        depths.LARGER,
+        depths.ON_IMAGES,
         confound.COUNTS,
         confound.PAIRS,
     ),
@@ -70,6 +72,9 @@ PAGE = Page(
         regions.BY_NEURONS,
         trained_regions.AFTER_TRAINING,
         depths.CURVE,
+        depths.PRODUCTS,
+        depths.OF_LARGER,
+        depths.OF_IMAGES,
         confound.GAPS,
     ),
     card=Card(

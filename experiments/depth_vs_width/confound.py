@@ -166,6 +166,8 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
         (errors[network] - errors["deep"]).rename("gap").reset_index().assign(pair=name)
         for network, name in names.items()
     )
+    order = {task: place for place, task in enumerate(TASKS)}
+    gaps = gaps.sort_values("task", key=lambda tasks: tasks.map(order), kind="stable")
     shown = gaps.assign(source="measured", variant=gaps["task"])
     figures.dots(shown, ax, x="task", y="gap", hue="pair")
     ax.axhline(0, color="0.5", linewidth=0.8)
@@ -207,8 +209,8 @@ GAPS = Figure(
     draw=draw,
     reading=(
         "Above 0 the deep network errs less than the shallow one. Where the first"
-        " column of dots of a task is high and the second near 0, the advantage came"
-        " from 16 times as many parameters, not from depth."
+        " column of dots of a task is high and the second at 0 or below, the advantage"
+        " came from 16 times as many parameters, not from depth."
     ),
 )
 
@@ -240,7 +242,7 @@ def gap(
         PAIRS.name,
         Difference(Value("error"), net(of, network), minus=net(of, "deep")),
         region,
-        "of the test examples wrong",
+        "test error, fraction of examples",
         f"{WIDTHS[network][0]} units in one layer against three layers, {TASKS[of]}",
         reason,
         rival,

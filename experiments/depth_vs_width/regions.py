@@ -94,17 +94,15 @@ def predict(variant: Variant) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, ax: Axes) -> None:
-    """Regions against neurons, one panel a depth, under the bound."""
+    """Regions by neurons, the depths beside each other, under their bounds."""
     rows = table[table["depth"].isin(DEPTHS)]
     names = {depth: f"{depth} layer{'s' if depth > 1 else ''}" for depth in DEPTHS}
-    own = rows.assign(layers=rows["depth"].map(names), variant=rows["depth"].map(names))
-    for name, panel in figures.panels(ax, list(names.values())).items():
-        chosen = own[own["layers"] == name]
-        figures.profile(chosen, panel, x="neurons", y="regions", hue="layers")
-        panel.set_yscale("log")
-        panel.set_ylim(5, 5000)
-        panel.set_xlabel("hidden neurons in all layers together")
-        panel.set_ylabel("linear regions between two inputs")
+    own = rows.assign(layers=rows["depth"].map(names))
+    figures.dots(own, ax, x="neurons", y="regions", hue="layers")
+    ax.set_yscale("log")
+    ax.set_ylim(5, 10_000)
+    ax.set_xlabel("hidden neurons in all layers together")
+    ax.set_ylabel("linear regions between two inputs")
 
 
 def nets_of(neurons: tuple[int, ...], *further: dict[str, Any]) -> tuple[Variant, ...]:
@@ -130,9 +128,10 @@ BY_NEURONS = Figure(
     title="Linear regions along a line before training, by neurons and layers",
     draw=draw,
     reading=(
-        "Each thin line is one seed's regions; equal heights in all panels mean that"
-        " depth does not matter. The dashed line is the most that any weights could"
-        " give: with several layers it leaves the picture at once."
+        "Each dot is one seed's regions; equal heights side by side mean that depth"
+        " does not matter, only the number of neurons. The dashed lines are the most"
+        " that any weights could give: most of those of four layers or more lie far"
+        " above the picture."
     ),
 )
 
