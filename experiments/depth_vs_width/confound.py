@@ -215,13 +215,20 @@ GAPS = Figure(
 )
 
 
+#: What numbers of parameters are compared with, by column.
+OTHERS = {
+    "from_count": "counted by hand",
+    "from_shallow": "those of the shallow network",
+}
+
+
 def counted(network: str, column: str = "from_count") -> Criterion:
     return Criterion(
         f"{column.replace('_', '-')}-{network}",
         COUNTS.name,
         Deviation(Value(column), {"network": network}),
         Region.below(0.0),
-        "parameters",
+        f"parameters more or fewer than {OTHERS[column]}",
         f"hidden layers of {', '.join(map(str, WIDTHS[network]))}, 100 inputs",
         "parameters are counted, not estimated",
         "networks of another size than their code says",
@@ -281,8 +288,8 @@ DOC_CODE_CONFOUND = Claim(
         expected="refuted",
     ),
     corrected=Assertion(
-        "The deep network has 16.1 times the parameters; against one hidden layer of"
-        " its size at least half of its advantage goes.",
+        "The deep network has 16.1 times the parameters of the shallow one; against one"
+        " hidden layer of its own size it loses at least half of its advantage.",
         (
             *(counted(network) for network in WIDTHS),
             *(there(of) for of in NONLINEAR),

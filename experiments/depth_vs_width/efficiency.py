@@ -46,7 +46,8 @@ def one_direction(control_of: Criterion) -> Criterion:
         NO_BETTER,
         HALVED,
     )
-    return replace(own, scope=own.scope.replace(TITLES["radial"], TITLES["ridge"]))
+    scope = control_of.scope.replace(TITLES["radial"], TITLES["ridge"])
+    return replace(own, scope=scope)
 
 
 SMOOTH_DEPTHS = (2, 3, 4)
@@ -113,8 +114,8 @@ SMOOTH_NO_ADVANTAGE = Claim(
         expected="conditional",
     ),
     corrected=Assertion(
-        "On a smooth function of few inputs, one hidden layer does as well as the best"
-        " of two, three and four of as many parameters.",
+        "On a smooth function of few inputs, the error of one hidden layer is within a"
+        " factor of two of the best of two, three and four of as many parameters.",
         tuple(
             alike("smooth", depth)
             if depth == BEST_SMOOTH

@@ -222,9 +222,9 @@ SAWTOOTH_LEARNED = Claim(
         expected="conditional",
     ),
     corrected=Assertion(
-        "From random weights gradient descent finds a tent of six folds neither in a"
-        " deep nor in a shallow network, though it does from near the constructed"
-        " weights; the more folds, the larger the error.",
+        "From random weights, gradient descent finds a tent of six folds neither in a"
+        " deep nor in a shallow network, but it does from near the constructed weights;"
+        " the more folds, the larger the error.",
         (
             fails("deep", 6),
             fails("shallow", 6),

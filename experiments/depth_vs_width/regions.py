@@ -14,6 +14,7 @@ from dlclaims.claims import (
     Claim,
     Criterion,
     LogRatio,
+    Published,
     Region,
     Trend,
     Value,
@@ -156,7 +157,7 @@ def ratio(
         LogRatio(Value("regions"), of, over=over),
         region,
         "log ratio of regions",
-        f"untrained, {words(of)} against {words(over)}, {INPUTS} inputs",
+        f"{words(of)} against {words(over)}, untrained, {INPUTS} inputs",
         reason,
         rival,
     )
@@ -207,15 +208,15 @@ LINEAR_REGIONS = Claim(
     "dvw-linear-regions",
     kinds=("trend", "rate"),
     document=Assertion(
-        "More depth makes networks more expressive: of as many neurons, deeper networks"
-        " have more linear regions.",
+        "More depth makes networks more expressive, not only for the best of weights:"
+        " with as many neurons, a deeper network typically has more linear regions.",
         tuple(deeper_has_more(depth) for depth in DEPTHS[1:]),
         expected="refuted",
     ),
     corrected=Assertion(
-        "Untrained, the regions along a line grow with the number of neurons and not"
-        " with depth, in layers of 8 neurons or more, although weights set by hand can"
-        " have exponentially many.",
+        "In untrained networks with layers of at least 8 neurons, the linear regions"
+        " along a line grow with the number of neurons and not with depth, although"
+        " weights set by hand can give exponentially many.",
         (
             *(as_many(64, depth) for depth in DEPTHS[1:]),
             as_many(128, 8),
@@ -226,7 +227,7 @@ LINEAR_REGIONS = Claim(
                 Trend(Value("regions"), "neurons", {"depth": 4}),
                 Region.above(0.8),
                 "rank correlation of regions with neurons",
-                "4 layers, 32, 64 and 128 neurons",
+                f"4 layers, 32, 64 and 128 neurons, untrained, {INPUTS} inputs",
                 "of three sizes, nearly all seeds must put all in order",
                 "a number of regions that the length of the line sets",
             ),
@@ -239,4 +240,12 @@ LINEAR_REGIONS = Claim(
         r"\text{at most} \prod_l (n_l + 1)"
     ),
     references=("hanin2019", "montufar2014", "raghu2017"),
+    published=(
+        Published(
+            "linear growth with the number of neurons",
+            "the average number of linear regions along a line, before training",
+            "hanin2019",
+            "abstract",
+        ),
+    ),
 )

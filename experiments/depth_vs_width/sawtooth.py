@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlclaims import engine, figures
-from dlclaims.claims import Assertion, Claim, Criterion, Deviation, Region, Value
+from dlclaims.claims import (
+    Assertion,
+    Claim,
+    Criterion,
+    Deviation,
+    Published,
+    Region,
+    Value,
+)
 from dlclaims.pages import Figure, Study, Variant, grid, tidy
 from dlclaims.theory import piecewise
 
@@ -205,9 +213,9 @@ SAWTOOTH_EXACT = Claim(
         expected="supported",
     ),
     corrected=Assertion(
-        "A tent folded k times is k layers of two ReLU units, 6k + 1 weights and 2^k"
-        " pieces, but one hidden layer misses it by 1/2 unless it has 2^k - 1 units;"
-        " for one and two folds depth saves nothing.",
+        "A tent of k folds and 2^k pieces is exactly k layers of two ReLU units with"
+        " 6k + 1 weights; one hidden layer of fewer than 2^k - 1 units misses it by 1/2"
+        " or more. For one and two folds depth saves nothing.",
         (
             *(made(8) for made in (is_tent, has_pieces, has_weights)),
             *(
@@ -226,4 +234,13 @@ SAWTOOTH_EXACT = Claim(
         r"\text{ for one layer of } m < 2^k-1 \text{ units}"
     ),
     references=("telgarsky2015", "telgarsky2016", "montufar2014"),
+    published=(
+        Published(
+            "1/6 of the examples wrong or more",
+            "shallow networks of fewer than exponentially many units in k, on tasks on"
+            " which 2k layers of two units make no error",
+            "telgarsky2015",
+            "abstract",
+        ),
+    ),
 )
