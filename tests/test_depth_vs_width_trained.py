@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dlclaims.experiments.depth_vs_width import confound, depths, targets
+from dlclaims.experiments.depth_vs_width import confound, depths, optimum, targets
 from matplotlib.figure import Figure
 
 from dlclaims import engine
@@ -127,6 +127,30 @@ def test_the_document_s_sizes_are_16_fold_apart_and_the_matched_pair_is_even():
     assert counts["matched"] == pytest.approx(counts["deep"], rel=0.002)
     wider = engine.cost(confound.build((162,)))
     assert abs(wider - counts["deep"]) > abs(counts["matched"] - counts["deep"])
+
+
+# Criteria
+
+
+def test_the_best_depth_is_claimed_against_every_other():
+    found = {}
+    for made in optimum.INTERIOR_OPTIMUM.corrected.criteria:
+        arm, first = dict(made.effect.where), dict(made.effect.minus)
+        assert first == {"target": arm["target"], "depth": 1}
+        sign = 1 if made.region.low > 0 else -1
+        found.setdefault((arm["target"], sign), []).append(arm["depth"])
+    deeper = list(depths.DEPTHS[1:])
+    assert found.pop(("radial", -1))  # somewhere one layer is not the best
+    assert found == {("product-6", 1): deeper, ("mnist1d", 1): deeper}
+
+
+def test_what_is_left_of_a_gap_is_at_most_half_of_the_least_that_counts():
+    for task in confound.NONLINEAR:
+        there, stays = confound.there(task), confound.stays(task)
+        shrinks = confound.shrinks(task)
+        assert shrinks.region.high == stays.region.low == there.region.low / 2
+        assert shrinks.effect == stays.effect
+        assert shrinks.effect.minus == there.effect.minus
 
 
 # Measurements

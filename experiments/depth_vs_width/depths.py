@@ -316,8 +316,8 @@ CURVE = Figure(
     draw=draw,
     reading=(
         "Below 0 a network does better than one hidden layer of as many parameters,"
-        " above 0 worse; -0.3 is half the error. The star is the best depth: it is not"
-        " the same for all tasks."
+        " above 0 worse; -0.3 is half the error. The star is the best depth: were depth"
+        " good or bad in itself, all stars would stand at one end."
     ),
 )
 
@@ -328,8 +328,8 @@ PRODUCTS = Figure(
     draw=draw_products,
     reading=(
         "Were three layers the better ones, their dots would lie below those of one."
-        " One hidden layer has several times the 2^n units that n inputs need, so that"
-        " what is proven of exact products does not bind it here."
+        " One hidden layer has several times the 2^n units with which products of n"
+        " inputs can be as exact as one likes, so that depth need not help here."
     ),
 )
 

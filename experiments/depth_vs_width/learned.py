@@ -172,8 +172,7 @@ ERRORS = Figure(
     draw=draw,
     reading=(
         "Each dot is one seed's test error. Every network is large enough to be the"
-        " tent exactly, but from random weights none learns six folds: deep or not, it"
-        " does no better than a constant."
+        " tent exactly; whose dot lies on the upper line has learned nothing of it."
     ),
 )
 
