@@ -1,4 +1,4 @@
-"""Networks of one number of parameters in one to eight layers, on seven targets."""
+"""Networks of one number of parameters in one to eight layers, target by target."""
 
 from __future__ import annotations
 
