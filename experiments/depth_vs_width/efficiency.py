@@ -87,9 +87,9 @@ PRODUCT_COMPOSITION = Claim(
         expected="conditional",
     ),
     corrected=Assertion(
-        "One hidden layer needs 2^n units only where a product of n inputs must be as"
-        " exact as one likes; if it has more, three trained hidden layers of its size"
-        " do not halve its error.",
+        "If one hidden layer has more than the 2^n units that a product of n inputs, as"
+        " exact as one likes, needs, three hidden layers of as many parameters do not"
+        " halve its error after training.",
         tuple(no_better(f"product-{n}", 3) for n in (2, 4, 6)),
         expected="supported",
     ),
