@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dlclaims.experiments.depth_vs_width import confound, depths, targets
+from dlclaims.experiments.depth_vs_width import confound, depths, optimum, targets
 from matplotlib.figure import Figure
 
 from dlclaims import engine
@@ -90,6 +90,26 @@ def test_all_depths_cost_as_much_as_one_layer(target, cost):
         assert max(found) / min(found) < 1.02  # any two may be compared
 
 
+def test_larger_networks_can_be_compared_as_well():
+    found = {
+        variant: engine.cost(
+            depths.build(
+                variant["target"],
+                variant["depth"],
+                depths.neurons_for(
+                    variant["target"],
+                    variant["depth"],
+                    "parameters",
+                    depths.budget_of(variant),
+                ),
+            )
+        )
+        for variant in depths.LARGER.full
+        if variant["target"] in ("radial", "digits")
+    }
+    assert list(found.values()) == pytest.approx([8000] * len(found), rel=0.01)
+
+
 def test_one_layer_of_2000_parameters_has_more_units_than_products_need():
     inputs = 6
     neurons = depths.neurons_for("product-6", 1, "parameters")
@@ -107,6 +127,30 @@ def test_the_document_s_sizes_are_16_fold_apart_and_the_matched_pair_is_even():
     assert counts["matched"] == pytest.approx(counts["deep"], rel=0.002)
     wider = engine.cost(confound.build((162,)))
     assert abs(wider - counts["deep"]) > abs(counts["matched"] - counts["deep"])
+
+
+# Criteria
+
+
+def test_the_best_depth_is_claimed_against_every_other():
+    found = {}
+    for made in optimum.INTERIOR_OPTIMUM.corrected.criteria:
+        arm, first = dict(made.effect.where), dict(made.effect.minus)
+        assert first == {"target": arm["target"], "depth": 1}
+        sign = 1 if made.region.low > 0 else -1
+        found.setdefault((arm["target"], sign), []).append(arm["depth"])
+    deeper = list(depths.DEPTHS[1:])
+    assert found.pop(("radial", -1))  # somewhere one layer is not the best
+    assert found == {("product-6", 1): deeper, ("mnist1d", 1): deeper}
+
+
+def test_what_is_left_of_a_gap_is_at_most_half_of_the_least_that_counts():
+    for task in confound.NONLINEAR:
+        there, stays = confound.there(task), confound.stays(task)
+        shrinks = confound.shrinks(task)
+        assert shrinks.region.high == stays.region.low == there.region.low / 2
+        assert shrinks.effect == stays.effect
+        assert shrinks.effect.minus == there.effect.minus
 
 
 # Measurements
@@ -137,22 +181,16 @@ def test_more_steps_learn_a_product_of_two(monkeypatch):
     assert depths.measure(variant, SEEDS)["error"].max() < 0.2
 
 
-def test_gaps_are_differences_to_the_deep_network_each_at_its_own_rate(monkeypatch):
-    made = {(10,): [0.2, 0.3], (100, 50, 25): [0.1, 0.1], (161,): [0.1, 0.2]}
-    monkeypatch.setattr(
-        confound, "errors", lambda widths, *_: pd.Series(made[widths], name="error")
-    )
-    found = confound.measure(confound.PAIRS.standard[0], SEEDS)
-    np.testing.assert_allclose(found["document_gap"], [0.1, 0.2])
-    np.testing.assert_allclose(found["matched_gap"], [0.0, 0.1], atol=1e-12)
-    np.testing.assert_allclose(found["beyond_half"], [-0.05, 0.0], atol=1e-12)
-
-
 def test_a_short_run_of_the_document_s_pair_on_digits(monkeypatch):
     monkeypatch.setitem(confound.STEPS, "digits", 60)
-    found = confound.measure(confound.PAIRS.smoke[0], SEEDS)
-    assert list(found["seed"]) == list(SEEDS)
-    assert (found[list(confound.WIDTHS)] < 0.4).all(axis=None)
+    for network, parameters in confound.SIZES.items():
+        variant = Variant(tuple(confound.net("digits", network).items()), (1e-9, 0.01))
+        found = confound.measure(variant, SEEDS).set_index("learning_rate")
+        trained, drawn = (found.loc[rate, "error"].to_numpy() for rate in (0.01, 1e-9))
+        assert (trained < 0.4).all()
+        assert (trained < drawn - 0.1).all()
+        assert (found["parameters"] == parameters).all()
+        assert (found["examples_seen"] == 60 * confound.BATCH).all()
 
 
 def test_a_plane_separates_the_linear_task_and_not_the_teacher_s(monkeypatch):
@@ -170,26 +208,55 @@ def test_a_plane_separates_the_linear_task_and_not_the_teacher_s(monkeypatch):
 # Figures
 
 
-def test_the_curve_shows_changes_from_one_hidden_layer_of_the_same_seed():
+def test_the_curve_shows_changes_from_one_layer_of_the_same_seed_and_the_best():
     table = pd.DataFrame(
-        depths.net("radial", depth) | {"log_error": seed - 0.5 * depth, "seed": seed}
+        depths.net(target, depth)
+        | {"log_error": seed + abs(depth - best), "seed": seed, "source": "measured"}
+        for target, best in (("ridge", 2), ("digits", 1), ("radial", 2))
+        for depth in (1, 2, 3)[: 2 if target == "ridge" else 3]
+        for seed in SEEDS
+    )
+    picture = Figure()
+    depths.draw(table, picture.add_subplot())
+    shown = {
+        ax.get_title(): (
+            [line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 3],
+            [line.get_xdata() for line in ax.lines if line.get_marker() == "*"],
+        )
+        for ax in picture.axes[1:]
+    }
+    assert list(shown) == ["radial, 8 inputs", "digits"]
+    for (means, (stars,)), changes, best in zip(
+        shown.values(), ([0, -1, 0], [0, 1, 2]), (2, 1), strict=True
+    ):
+        np.testing.assert_allclose(means, [changes])
+        assert list(stars) == [best]
+
+
+def test_products_are_drawn_by_their_number_of_inputs():
+    table = pd.DataFrame(
+        depths.net(f"product-{inputs}", depth)
+        | {"log_error": inputs - depth, "seed": seed, "source": "measured"}
+        for inputs in (6, 2, 4)
         for depth in (1, 2, 3)
         for seed in SEEDS
     )
     ax = Figure().add_subplot()
-    depths.draw(table.assign(source="measured", variant=table["depth"]), ax)
-    (mean,) = (line for line in ax.lines if len(line.get_xdata()) == 3)
-    np.testing.assert_allclose(mean.get_ydata(), [0, -0.5, -1.0])
+    depths.draw_products(table.assign(variant=table["target"]), ax)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "4", "6"]
+    shown = {float(y) for line in ax.lines for y in line.get_ydata()}
+    assert shown == {1, 3, 5, -1, -2}  # two layers are not shown
 
 
-def test_the_pairs_show_both_gaps_of_every_task():
-    gaps = {"document_gap": 0.03, "matched_gap": 0.01}
+def test_the_pairs_show_both_gaps_of_every_task_by_seed():
+    errors = {"shallow": 0.04, "deep": 0.01, "matched": 0.02}
     table = pd.DataFrame(
-        {"task": task, "variant": task, "seed": seed, "source": "measured"} | gaps
+        confound.net(task, network) | {"seed": seed, "error": error * (1 + seed % 2)}
         for task in confound.TASKS
+        for network, error in errors.items()
         for seed in SEEDS
     )
     ax = Figure().add_subplot()
     confound.draw(table, ax)
-    shown = {float(y) for line in ax.lines for y in line.get_ydata()}
-    assert {0.03, 0.01} <= shown
+    shown = {round(float(y), 9) for line in ax.lines for y in line.get_ydata()}
+    assert {0.03, 0.06, 0.01, 0.02} <= shown

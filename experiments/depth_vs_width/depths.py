@@ -1,13 +1,15 @@
-"""Networks of one number of parameters in one to eight layers, on seven targets."""
+"""Networks of one number of parameters in one to eight layers, target by target."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dlclaims import data, engine, figures
+from dlclaims.claims import Criterion, Difference, Region, Value
 from dlclaims.pages import Figure, Study, Tuning, Variant, grid
 
 from . import nets, targets
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 
 BUDGET = 2000  # parameters
 DEPTHS = (1, 2, 3, 4, 6)
+DEEP = 8  # layers, under `full`
 STEPS = 1500
 FRESH, BATCH = 64, 32  # examples a step, of functions and of data sets
-DATA = {"digits": 1000, "mnist1d": 3000}  # training examples of the data sets
+#: Training examples of the data sets.
+DATA = {"digits": 1000, "mnist1d": 3000, "fashion-mnist": 10_000}
 VALIDATION = 300
 
 #: Targets in words, as scopes and legends call them.
@@ -37,8 +41,8 @@ TITLES = {
     "smooth": "smooth, 3 inputs",
     "mnist1d": "MNIST-1D",
     "digits": "digits",
+    "fashion-mnist": "Fashion-MNIST",
 }
-DECADES = "log10 of the ratio of test errors (mean squared, or fraction wrong)"
 
 
 def shape(neurons: int, depth: int) -> tuple[int, ...]:
@@ -64,7 +68,7 @@ def build(target: str, depth: int, neurons: int) -> keras.Model:
 
 
 @cache
-def neurons_for(target: str, depth: int, cost: str) -> int:
+def neurons_for(target: str, depth: int, cost: str, budget: int = BUDGET) -> int:
     """Return how many neurons cost as much as one hidden layer of the budget."""
 
     def of(depth: int, budget: int, cost: str) -> int:
@@ -74,7 +78,7 @@ def neurons_for(target: str, depth: int, cost: str) -> int:
         )
         return more + depth - 1
 
-    shallow = of(1, BUDGET, "parameters")
+    shallow = of(1, budget, "parameters")
     return of(depth, engine.cost(build(target, 1, shallow), cost), cost)
 
 
@@ -104,10 +108,14 @@ def entropy(y: Any, logits: Any) -> Any:
     return keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
 
 
+def budget_of(variant: Variant) -> int:
+    return dict(variant.factors).get("budget", BUDGET)
+
+
 def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     """Test error and its log; of data sets the fraction of examples that are wrong."""
     target, depth = variant["target"], variant["depth"]
-    neurons = neurons_for(target, depth, variant.cost)
+    neurons = neurons_for(target, depth, variant.cost, budget_of(variant))
     is_data = target in DATA
     batch = BATCH if is_data else FRESH
     recipe = engine.Recipe(
@@ -158,25 +166,80 @@ def net(target: str, depth: int) -> dict[str, Any]:
     return {"target": target, "depth": depth}
 
 
-def draw(table: pd.DataFrame, ax: Axes) -> None:
-    """Error against depth, relative to one hidden layer of the same seed."""
-    shown = table[table["target"].isin(CURVES)]
-    keys = ["target", "seed"]
-    first = shown[shown["depth"] == 1].set_index(keys)["log_error"].rename("first")
-    rows = shown.join(first, on=keys)
-    rows = rows.assign(
-        change=rows["log_error"] - rows["first"],
-        target=rows["target"].map(TITLES),
-        variant=rows["target"],
+def against_one(
+    target: str, depth: int, region: Region, reason: str, rival: str
+) -> Criterion:
+    """The log error of a network of `depth` layers minus that of one layer."""
+    return Criterion(
+        f"{target}-{depth}-against-1",
+        STUDY.name,
+        Difference(Value("log_error"), net(target, depth), minus=net(target, 1)),
+        region,
+        "decades of the test error",
+        f"{depth} hidden layers against one, {TITLES[target]}, equal parameters",
+        reason,
+        rival,
     )
-    figures.profile(rows, ax, x="depth", y="change", hue="target")
-    ax.axhline(0, color="0.5", linewidth=0.8)
-    ax.set_xlabel("hidden layers, of one number of parameters in all")
-    ax.set_ylabel("log10 test error relative to one layer")
+
+
+def draw(table: pd.DataFrame, ax: Axes) -> None:
+    """Error against depth, relative to one hidden layer of the same size and seed."""
+    keys = ["target", "seed"]
+    first = table[table["depth"] == 1].set_index(keys)["log_error"].rename("first")
+    rows = table.join(first, on=keys)
+    size = "networks of one size"
+    rows = rows.assign(
+        change=rows["log_error"] - rows["first"], variant=rows["target"], network=size
+    )
+    known = rows.groupby("target")["depth"].nunique()
+    curves = known.index[known == known.max()]  # the others are controls of two depths
+    shown = [target for target in TITLES if target in curves]
+    names = [TITLES[target] for target in shown]
+    panels = figures.panels(ax, names, columns=len(names)).values()
+    for target, panel in zip(shown, panels, strict=True):
+        own = rows[rows["target"] == target]
+        figures.profile(own, panel, x="depth", y="change", hue="network")
+        means = own.groupby("depth")["change"].mean()
+        color = figures.look(panel, size).color
+        panel.plot(means.idxmin(), means.min(), "*", c=color, markersize=15, zorder=4)
+        panel.axhline(0, color="0.5", linewidth=0.8)
+        panel.set_xticks(sorted(means.index))
+        panel.set_xlabel("hidden layers")
+        panel.set_ylabel("log10 test error against one layer")
+
+
+def draw_products(table: pd.DataFrame, ax: Axes) -> None:
+    """Errors of products by their number of inputs, one layer beside three."""
+    rows = table[
+        table["target"].str.startswith("product") & table["depth"].isin((1, 3))
+    ]
+    rows = rows.assign(
+        inputs=rows["target"].str.removeprefix("product-").astype(int),
+        network=rows["depth"].map({1: "one hidden layer", 3: "three hidden layers"}),
+    )
+    figures.dots(
+        rows.sort_values(["inputs", "depth"]),
+        ax,
+        x="inputs",
+        y="log_error",
+        hue="network",
+    )
+    ax.axhline(-2, color="0.5", linewidth=0.8)
+    ax.annotate(
+        "below: 99 % of the variance explained",
+        (1, -2),
+        (-4, -14),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+    )
+    ax.set_xlabel("inputs that are multiplied")
+    ax.set_ylabel("log10 error, fraction of variance")
 
 
 #: Targets with all depths; the others are controls.
 CURVES = ("radial", "product-6", "smooth", "mnist1d", "digits")
+IMAGES = "fashion-mnist"
 
 STANDARD = (
     *grid(target=CURVES, depth=DEPTHS),
@@ -189,32 +252,93 @@ STUDY = Study(
     title="Depth at one number of parameters",
     measure=measure,
     standard=STANDARD,
-    quick=grid(target=("radial", "smooth"), depth=(1, 2)),
+    quick=(
+        *grid(target=("radial", "smooth"), depth=(1, 2)),
+        *grid(target=("product-4",), depth=(1, 3)),
+    ),
     smoke=grid(target=("product-2",), depth=(1, 3)),
     full=(
         *STANDARD,
-        *grid(target=CURVES, depth=(8,)),
+        *grid(target=CURVES, depth=(DEEP,)),
         *grid(target=("radial-16",), depth=(1, 2)),
     ),
     tuning=Tuning(
-        rates=(0.001, 0.003, 0.01, 0.03, 0.1),
+        rates=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
         choose="validation_score",
         trains_above=0.05,  # a constant and a guess are below
     ),
     diverged={"error": 1.0, "log_error": 0.0, "validation_score": 0.0},
-    data=tuple(DATA),
+    data=("digits", "mnist1d"),
     equal=("parameters", "steps", "examples_seen"),
     sensitivity=("longer", "equal-work"),
+)
+
+
+def larger(name: str, title: str, full: tuple[Variant, ...], *datasets: str) -> Study:
+    """Larger networks, under `full`; no claim is about them.
+
+    Smaller ones could not be compared: of 400 parameters, one neuron more or less is
+    more than 2 %.
+    """
+    return replace(
+        STUDY,
+        name=name,
+        title=title,
+        standard=(),
+        quick=(),
+        smoke=(),
+        full=full,
+        data=datasets,
+        sensitivity=(),
+    )
+
+
+LARGER = larger(
+    "larger",
+    "Depth at 8,000 parameters",
+    (
+        *grid(target=CURVES, depth=(*DEPTHS, DEEP), budget=(8000,)),
+        *grid(target=("product-2", "product-4"), depth=(1, 3), budget=(8000,)),
+    ),
+    *STUDY.data,
+)
+ON_IMAGES = larger(
+    IMAGES,
+    "Depth at 50,000 parameters on Fashion-MNIST",
+    grid(target=(IMAGES,), depth=(*DEPTHS, DEEP), budget=(50_000,)),
+    IMAGES,
 )
 
 CURVE = Figure(
     name="error-by-depth",
     study=STUDY.name,
-    title="Test error by depth at 2,000 parameters",
+    title="Test error by depth at 2,000 parameters, the best depth marked",
     draw=draw,
     reading=(
         "Below 0 a network does better than one hidden layer of as many parameters,"
-        " above 0 worse; -0.3 is half the error. A line that turns has its best depth"
-        " at the turn."
+        " above 0 worse; -0.3 is half the error. The star is the best depth: were depth"
+        " good or bad in itself, all stars would stand at one end."
     ),
+)
+
+PRODUCTS = Figure(
+    name="products-by-inputs",
+    study=STUDY.name,
+    title="Products of more and more inputs at 2,000 parameters",
+    draw=draw_products,
+    reading=(
+        "Were three layers the better ones, their dots would lie below those of one."
+        " One hidden layer has several times the 2^n units with which products of n"
+        " inputs can be as exact as one likes, so that depth need not help here."
+    ),
+)
+
+OF_LARGER, OF_IMAGES = (
+    replace(
+        CURVE,
+        name=f"error-by-depth-{study.name}",
+        study=study.name,
+        title=f"Test error: {study.title[0].lower()}{study.title[1:]}",
+    )
+    for study in (LARGER, ON_IMAGES)
 )

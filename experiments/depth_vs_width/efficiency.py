@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from dlclaims.claims import Assertion, Claim, Criterion, Difference, Region, Value
+from dlclaims.claims import Assertion, Claim, Criterion, Region
 
-from . import depths
+from .depths import TITLES, against_one
 
 #: Half of the error: 0.3 decades. A constant factor that a few more units also give.
 HALF = 0.3
@@ -22,27 +21,6 @@ SENTENCE = (
 )
 
 
-def against_one(
-    target: str, depth: int, region: Region, reason: str, rival: str
-) -> Criterion:
-    """The log error of a network of `depth` layers minus that of one layer."""
-    return Criterion(
-        f"{target}-{depth}-against-1",
-        depths.STUDY.name,
-        Difference(
-            Value("log_error"),
-            depths.net(target, depth),
-            minus=depths.net(target, 1),
-        ),
-        region,
-        depths.DECADES,
-        f"{depths.TITLES[target]}, {depth} hidden layers against one of as many"
-        f" parameters",
-        reason,
-        rival,
-    )
-
-
 def better(target: str, depth: int) -> Criterion:
     return against_one(
         target, depth, BETTER, HALVED, "an advantage by a constant, or none"
@@ -50,49 +28,45 @@ def better(target: str, depth: int) -> Criterion:
 
 
 def no_better(target: str, depth: int) -> Criterion:
-    own = against_one(
+    return against_one(
         target, depth, NO_BETTER, HALVED, "a separation by depth at this size"
     )
-    return replace(own, name=f"{target}-enough-units")
+
+
+def alike(target: str, depth: int) -> Criterion:
+    rival = "a rate that depth improves, or networks that one layer cannot follow"
+    return against_one(target, depth, ALIKE, HALVED, rival)
 
 
 def one_direction(control_of: Criterion) -> Criterion:
     """As fast an oscillation on the same inputs, without a norm to compute first."""
-    return control_of.without(
+    own = control_of.without(
         {"target": "ridge"},
-        "as fast an oscillation along one direction instead of along the radius",
+        "as fast an oscillation along one direction instead of the radius",
         NO_BETTER,
         HALVED,
     )
-
-
-def alike(target: str, others: Sequence[int]) -> tuple[Criterion, ...]:
-    return tuple(
-        against_one(
-            target,
-            depth,
-            ALIKE,
-            HALVED,
-            "a rate that depth improves, or networks that one layer cannot follow",
-        )
-        for depth in others
-    )
+    scope = control_of.scope.replace(TITLES["radial"], TITLES["ridge"])
+    return replace(own, scope=scope)
 
 
 SMOOTH_DEPTHS = (2, 3, 4)
+#: The best of these on the tuning seeds; evaluation seeds would flatter their choice.
+BEST_SMOOTH = 3
 
 RADIAL_SEPARATION = Claim(
     "dvw-radial-separation",
     kinds=("difference",),
     document=Assertion(
-        f"{SENTENCE}: of an oscillating function of the norm, two hidden layers than"
-        " one.",
+        f"{SENTENCE}: two hidden layers approximate an oscillating function of the"
+        " norm better than one.",
         (better("radial", 2),),
         expected="supported",
     ),
     corrected=Assertion(
-        "Two layers win where the first can build the norm that the second needs; an"
-        " oscillation as fast along one direction gives them no such advantage.",
+        "Two hidden layers win where the first can build the norm that the second"
+        " needs; for as fast an oscillation along one direction they have no such"
+        " advantage.",
         (better("radial", 2), one_direction(better("radial", 2))),
         expected="supported",
     ),
@@ -107,13 +81,15 @@ PRODUCT_COMPOSITION = Claim(
     "dvw-product-composition",
     kinds=("difference", "rate"),
     document=Assertion(
-        f"{SENTENCE}: of products of inputs, three hidden layers than one.",
+        f"{SENTENCE}: three hidden layers approximate a product of inputs better than"
+        " one.",
         (better("product-4", 3), better("product-6", 3)),
         expected="conditional",
     ),
     corrected=Assertion(
-        "The 2^n units are for products as exact as one likes. With more of them in"
-        " one hidden layer, trained deep networks of its size gain no factor of two.",
+        "If one hidden layer has more than the 2^n units that a product of n inputs, as"
+        " exact as one likes, needs, three hidden layers of as many parameters do not"
+        " halve its error after training.",
         tuple(no_better(f"product-{n}", 3) for n in (2, 4, 6)),
         expected="supported",
     ),
@@ -138,9 +114,14 @@ SMOOTH_NO_ADVANTAGE = Claim(
         expected="conditional",
     ),
     corrected=Assertion(
-        "On a smooth function of few inputs, one hidden layer does as well as two,"
-        " three or four of as many parameters.",
-        alike("smooth", SMOOTH_DEPTHS),
+        "On a smooth function of few inputs, the error of one hidden layer is within a"
+        " factor of two of the best of two, three and four of as many parameters.",
+        tuple(
+            alike("smooth", depth)
+            if depth == BEST_SMOOTH
+            else no_better("smooth", depth)
+            for depth in SMOOTH_DEPTHS
+        ),
         expected="supported",
     ),
     theory=(

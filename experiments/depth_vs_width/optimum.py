@@ -1,48 +1,25 @@
-"""Whether there is a best depth between the ends, and whether tasks share it."""
+"""Whether one depth is best for all tasks."""
 
 from __future__ import annotations
 
-from dlclaims.claims import Assertion, Claim, Criterion, Difference, Region, Value
+from dlclaims.claims import Assertion, Claim, Criterion, Region
 
-from . import depths
-
-SHALLOWEST, MIDDLE, DEEPEST = 1, 3, 6
-TARGETS = ("radial", "product-6", "mnist1d", "digits")
+from .depths import DEPTHS, against_one
 
 #: A tenth of the error.
 TENTH = 0.05
 TENTH_IN_WORDS = "0.05 decades are a tenth of the error"
+WORSE = Region.above(TENTH)
+BETTER = Region.below(-TENTH)
+SHALLOW_EVERYWHERE = "one hidden layer as the best choice everywhere"
+DEEP_EVERYWHERE = "the deepest network as the best choice everywhere"
 
 
-def between(
-    target: str, depth: int, other: int, region: Region, rival: str
-) -> Criterion:
-    """The log error of a network of `depth` layers minus that of `other` layers."""
-    return Criterion(
-        f"{target}-{depth}-against-{other}",
-        depths.STUDY.name,
-        Difference(
-            Value("log_error"),
-            depths.net(target, depth),
-            minus=depths.net(target, other),
-        ),
-        region,
-        depths.DECADES,
-        f"{depths.TITLES[target]}, {depth} hidden layers against {other} of as many"
-        f" parameters",
-        TENTH_IN_WORDS,
-        rival,
-    )
-
-
-def turns(target: str) -> tuple[Criterion, ...]:
-    """The middle is better than both ends."""
+def best_is_one(target: str) -> tuple[Criterion, ...]:
+    """Every deeper network is worse than one hidden layer."""
+    rival = "a best depth that all tasks share, or none at all"
     return tuple(
-        between(target, MIDDLE, other, Region.below(-TENTH), rival)
-        for other, rival in (
-            (SHALLOWEST, "errors that only grow with depth, or do not change"),
-            (DEEPEST, "errors that only fall with depth, or do not change"),
-        )
+        against_one(target, depth, WORSE, TENTH_IN_WORDS, rival) for depth in DEPTHS[1:]
     )
 
 
@@ -53,27 +30,20 @@ INTERIOR_OPTIMUM = Claim(
         "The right depth depends on the data and the task; more depth is not always the"
         " answer.",
         (
-            between(
-                "radial",
-                DEEPEST,
-                SHALLOWEST,
-                Region.below(-TENTH),
-                "one hidden layer as the best choice everywhere",
-            ),
-            between(
-                "digits",
-                DEEPEST,
-                SHALLOWEST,
-                Region.above(TENTH),
-                "the deepest network as the best choice everywhere",
-            ),
+            against_one("radial", 6, BETTER, TENTH_IN_WORDS, SHALLOW_EVERYWHERE),
+            against_one("digits", 6, WORSE, TENTH_IN_WORDS, DEEP_EVERYWHERE),
         ),
         expected="supported",
     ),
     corrected=Assertion(
-        "At equal parameters the error falls and rises again with depth: three hidden"
-        " layers do better than one and than six.",
-        tuple(criterion for target in TARGETS for criterion in turns(target)),
+        "At equal parameters the best depth depends on the task: for a product of six"
+        " inputs and for MNIST-1D it is one hidden layer, for an oscillating radial"
+        " function it is more.",
+        (
+            against_one("radial", 3, BETTER, TENTH_IN_WORDS, SHALLOW_EVERYWHERE),
+            *best_is_one("product-6"),
+            *best_is_one("mnist1d"),
+        ),
         expected="supported",
     ),
     references=("he2015time", "levine2020"),

@@ -14,6 +14,7 @@ from dlclaims.claims import (
     Claim,
     Criterion,
     LogRatio,
+    Published,
     Region,
     Trend,
     Value,
@@ -94,17 +95,15 @@ def predict(variant: Variant) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, ax: Axes) -> None:
-    """Regions against neurons, one panel a depth, under the bound."""
+    """Regions by neurons, the depths beside each other, under their bounds."""
     rows = table[table["depth"].isin(DEPTHS)]
     names = {depth: f"{depth} layer{'s' if depth > 1 else ''}" for depth in DEPTHS}
-    own = rows.assign(layers=rows["depth"].map(names), variant=rows["depth"].map(names))
-    for name, panel in figures.panels(ax, list(names.values())).items():
-        chosen = own[own["layers"] == name]
-        figures.profile(chosen, panel, x="neurons", y="regions", hue="layers")
-        panel.set_yscale("log")
-        panel.set_ylim(5, 5000)
-        panel.set_xlabel("hidden neurons in all layers together")
-        panel.set_ylabel("linear regions between two inputs")
+    own = rows.assign(layers=rows["depth"].map(names))
+    figures.dots(own, ax, x="neurons", y="regions", hue="layers")
+    ax.set_yscale("log")
+    ax.set_ylim(5, 10_000)
+    ax.set_xlabel("hidden neurons in all layers together")
+    ax.set_ylabel("linear regions between two inputs")
 
 
 def nets_of(neurons: tuple[int, ...], *further: dict[str, Any]) -> tuple[Variant, ...]:
@@ -130,9 +129,10 @@ BY_NEURONS = Figure(
     title="Linear regions along a line before training, by neurons and layers",
     draw=draw,
     reading=(
-        "Each thin line is one seed's regions; equal heights in all panels mean that"
-        " depth does not matter. The dashed line is the most that any weights could"
-        " give: with several layers it leaves the picture at once."
+        "Each dot is one seed's regions; equal heights side by side mean that depth"
+        " does not matter, only the number of neurons. The dashed lines are the most"
+        " that any weights could give: most of those of four layers or more lie far"
+        " above the picture."
     ),
 )
 
@@ -157,7 +157,7 @@ def ratio(
         LogRatio(Value("regions"), of, over=over),
         region,
         "log ratio of regions",
-        f"untrained, {words(of)} against {words(over)}, {INPUTS} inputs",
+        f"{words(of)} against {words(over)}, untrained, {INPUTS} inputs",
         reason,
         rival,
     )
@@ -208,15 +208,15 @@ LINEAR_REGIONS = Claim(
     "dvw-linear-regions",
     kinds=("trend", "rate"),
     document=Assertion(
-        "More depth makes networks more expressive: of as many neurons, deeper networks"
-        " have more linear regions.",
+        "More depth makes networks more expressive, not only for the best of weights:"
+        " with as many neurons, a deeper network typically has more linear regions.",
         tuple(deeper_has_more(depth) for depth in DEPTHS[1:]),
         expected="refuted",
     ),
     corrected=Assertion(
-        "Untrained, the regions along a line grow with the number of neurons and not"
-        " with depth, in layers of 8 neurons or more, although weights set by hand can"
-        " have exponentially many.",
+        "In untrained networks with layers of at least 8 neurons, the linear regions"
+        " along a line grow with the number of neurons and not with depth, although"
+        " weights set by hand can give exponentially many.",
         (
             *(as_many(64, depth) for depth in DEPTHS[1:]),
             as_many(128, 8),
@@ -227,7 +227,7 @@ LINEAR_REGIONS = Claim(
                 Trend(Value("regions"), "neurons", {"depth": 4}),
                 Region.above(0.8),
                 "rank correlation of regions with neurons",
-                "4 layers, 32, 64 and 128 neurons",
+                f"4 layers, 32, 64 and 128 neurons, untrained, {INPUTS} inputs",
                 "of three sizes, nearly all seeds must put all in order",
                 "a number of regions that the length of the line sets",
             ),
@@ -240,4 +240,12 @@ LINEAR_REGIONS = Claim(
         r"\text{at most} \prod_l (n_l + 1)"
     ),
     references=("hanin2019", "montufar2014", "raghu2017"),
+    published=(
+        Published(
+            "linear growth with the number of neurons",
+            "the average number of linear regions along a line, before training",
+            "hanin2019",
+            "abstract",
+        ),
+    ),
 )
