@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+TICKS = (2, 5, 10, 20, 50, 100)
+
+
 def draw(table: pd.DataFrame, ax: Axes) -> None:
     """Test error of every seed by training examples, one panel a data set."""
     named = table.assign(
@@ -37,8 +40,9 @@ def draw(table: pd.DataFrame, ax: Axes) -> None:
         chosen = named[named["data"] == title]
         figures.dots(chosen, panel, x="examples", y="error", hue="trained")
         panel.set_yscale("log")
+        panel.set_yticks(TICKS, [str(tick) for tick in TICKS])
         panel.set_xlabel("training examples")
-        panel.set_ylabel("test examples decided wrongly, per cent")
+        panel.set_ylabel("test error, per cent")
 
 
 BENEFIT = Figure(
