@@ -161,18 +161,18 @@ def diversity(nets: list[list[np.ndarray]], x: np.ndarray, y: np.ndarray) -> flo
     return evaluation.disagreement(decisions, each.shape[2]) / error
 
 
-def by_arm(table: pd.DataFrame, ax: Axes, column: str, label: str) -> None:
+def by_arm(table: pd.DataFrame, ax: Axes, column: str, label: str) -> list[Axes]:
     """A column of every seed with dropout and of five networks, a panel a data set."""
     named = table[table["arm"].isin(list(SHORT))].assign(
         data=table["data"].map(TITLES), trained=table["arm"].map(SHORT)
     )
-    for title, panel in figures.panels(ax, list(named["data"].unique())).items():
+    panels = figures.panels(ax, list(named["data"].unique()))
+    for title, panel in panels.items():
         chosen = named[named["data"] == title]
-        if column == "ratio":
-            panel.axhline(1, color="0.5", linewidth=1)
         figures.dots(chosen, panel, x="trained", y=column, hue="trained")
         panel.set_xlabel("")
         panel.set_ylabel(label)
+    return list(panels.values())
 
 
 def draw_losses(table: pd.DataFrame, ax: Axes) -> None:
@@ -182,7 +182,8 @@ def draw_losses(table: pd.DataFrame, ax: Axes) -> None:
     both = table.join(one.rename("one"), on=replica)
     relative = both.assign(ratio=both["test_loss"] / both["one"])
     words = "test loss as a part of one network's"
-    by_arm(relative.dropna(subset="ratio"), ax, "ratio", words)
+    for panel in by_arm(relative.dropna(subset="ratio"), ax, "ratio", words):
+        panel.axhline(1, color="0.5", linewidth=1)
 
 
 def draw_differences(table: pd.DataFrame, ax: Axes) -> None:
@@ -200,7 +201,7 @@ STUDY = Study(
     quick=grid(data=("digits",), arm=ARMS, judged=("loss",)),
     smoke=grid(data=("digits",), arm=ARMS, judged=("loss",)),
     tuning=TUNING,
-    diverged=training.DIVERGED | {"averaged_minus_scaled": 0.0, "diversity": 0.0},
+    diverged=training.DIVERGED | {"averaged_minus_scaled": 0.0},
     data=DATA,
     equal=("multiply_accumulates", "steps", "examples_seen"),
     sensitivity=("longer",),
