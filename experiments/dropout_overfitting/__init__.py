@@ -91,9 +91,9 @@ PAGE = Page(
             " rate, and divides the others by 1 - rate; at evaluation it changes"
             " nothing.",
             "In linear least squares that is a ridge penalty scaled by each feature's"
-            " second moment: the weights learnt were within"
-            " {do-adaptive-ridge/distance-unequal-05:percent} of the closed form, and"
-            " none was 0 as under L1.",
+            " second moment: at a rate of 0.5 the weights learnt were"
+            " {do-adaptive-ridge/distance-unequal-05:percent} away from the closed"
+            " form, and none was 0 as under L1.",
             "How much it helps depends on the data. With 500 examples test accuracy"
             " changed by {do-reduces-overfitting/accuracy-digits:points} points on"
             " digits and {do-reduces-overfitting/accuracy-mnist1d:points} on MNIST-1D,"
