@@ -117,7 +117,7 @@ Quantity = Value | Slope | RankCorrelation
 # estimated, and by whose method, stands in `dlclaims.statistics.intervals`.
 
 #: Fields of effects that select a variant.
-ARMS = ("where", "minus", "over")
+ARMS = ("where", "over", "minus", "minus_over")
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,25 @@ class LogRatio:
 
     def __post_init__(self) -> None:
         _freeze(self, "where", "over")
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Mean paired difference of two log ratios: whether an effect depends on a factor.
+
+    The log ratio of `where` to `over`, minus that of `minus` to `minus_over`: a
+    contrast of a factorial design (Fisher 1935, The Design of Experiments, ch. 6).
+    """
+
+    of: Quantity
+    where: Factors
+    over: Factors
+    minus: Factors
+    minus_over: Factors
+    kind: ClassVar[str] = "interaction"
+
+    def __post_init__(self) -> None:
+        _freeze(self, *ARMS)
 
 
 @dataclass(frozen=True)
@@ -248,7 +267,17 @@ class Deviation:
         _freeze(self, "where")
 
 
-Effect = Mean | Difference | LogRatio | Gap | Trend | Rate | RateDifference | Deviation
+Effect = (
+    Mean
+    | Difference
+    | LogRatio
+    | Interaction
+    | Gap
+    | Trend
+    | Rate
+    | RateDifference
+    | Deviation
+)
 
 
 @dataclass(frozen=True)

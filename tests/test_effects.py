@@ -14,6 +14,7 @@ from dlclaims.claims import (
     Deviation,
     Difference,
     Gap,
+    Interaction,
     LogRatio,
     Mean,
     RankCorrelation,
@@ -102,6 +103,9 @@ def estimate(effect, values, theory=None):
 
 
 SCORE = Value("score")
+INTERACTION = Interaction(
+    SCORE, {"depth": 4}, over={"depth": 2}, minus={"depth": 2}, minus_over={"depth": 1}
+)
 
 
 def test_mean():
@@ -139,9 +143,21 @@ def test_log_ratio_is_natural_and_paired():
     np.testing.assert_allclose(found.values, np.linspace(1, 2, 16))
 
 
-def test_a_log_ratio_of_what_is_not_positive_is_undecided():
+def test_an_interaction_is_one_log_ratio_minus_another_of_the_same_seed():
+    wave = np.linspace(1, 2, 16)
+    values = {1: 2 + wave, 2: (2 + wave) * 3, 4: (2 + wave) * 3 * np.exp(wave)}
+    found = estimate(INTERACTION, values)
+    np.testing.assert_allclose(found.values, wave - math.log(3))
+    assert found.n == 16
+
+
+RATIO = LogRatio(SCORE, {"depth": 4}, over={"depth": 1})
+
+
+@pytest.mark.parametrize("effect", [RATIO, INTERACTION], ids=lambda e: e.kind)
+def test_a_log_ratio_of_what_is_not_positive_is_undecided(effect):
     values = scores() | {1: np.zeros(16)}
-    found = estimate(LogRatio(SCORE, {"depth": 4}, over={"depth": 1}), values)
+    found = estimate(effect, values)
     assert (found.answer, found.note) == (
         "undecided",
         "a log-ratio needs positive outcomes",
@@ -228,6 +244,7 @@ def test_all_arms_use_the_seeds_that_all_have():
         (Gap(SCORE, {"depth": 4}), 8.0),  # what the quantity should be
         (Difference(SCORE, {"depth": 4}, minus={"depth": 1}), 6.0),
         (LogRatio(SCORE, {"depth": 4}, over={"depth": 1}), math.log(4)),
+        (INTERACTION, math.log(8 / 9) - math.log(9 / 2)),
         (Trend(SCORE, along="depth", where={}), 0.5),
         (Mean(Value("score", at={}), {"depth": 2}), 9.0),
     ],
@@ -293,6 +310,7 @@ EVERY_KIND = (
     Mean(SCORE, {"depth": 2}),
     FOUR_MINUS_ONE,
     LogRatio(SCORE, {"depth": 4}, over={"depth": 2}),
+    INTERACTION,
     Gap(SCORE, {"depth": 2}),
     Trend(SCORE, along="depth", where={}),
     Rate(SCORE, {"depth": 2}),
@@ -359,7 +377,7 @@ def test_a_seed_that_stands_twice_is_refused(effect):
 )
 def test_a_missing_outcome_leaves_an_effect_undecided(effect, seeds, words):
     rows = measured(fitting(effect))
-    depth = 4 if effect is FOUR_MINUS_ONE else 2
+    depth = 4 if effect in (FOUR_MINUS_ONE, INTERACTION) else 2
     is_lost = (rows["depth"] == depth) & rows["seed"].isin(seeds)
     rows["score"] = rows["score"].mask(is_lost)
     found = judge(effect, rows, theory={2: 5.0})

@@ -15,6 +15,7 @@ from dlclaims.claims import (
     Difference,
     Effect,
     Gap,
+    Interaction,
     LogRatio,
     Rate,
     RateDifference,
@@ -147,6 +148,9 @@ def contrast(effect: Effect, samples: Array, along: Sequence[float] = ()) -> Arr
             return samples[0] - samples[1]
         case LogRatio():
             return np.log(samples[0]) - np.log(samples[1])  # a ratio may overflow
+        case Interaction():
+            here, over, there, there_over = np.log(samples)
+            return (here - over) - (there - there_over)
         case Trend():
             return spearman(np.asarray(along), samples)
     return samples[0]
@@ -207,7 +211,7 @@ def _values(
         return none, f"{words} no outcome and no registered score"
     if isinstance(effect, Gap) and not math.isfinite(theory[0]):
         return none, "theory predicts nothing here"
-    if isinstance(effect, LogRatio) and samples.min() <= 0:
+    if isinstance(effect, LogRatio | Interaction) and samples.min() <= 0:
         return none, "a log-ratio needs positive outcomes"
     if isinstance(effect, Rate | RateDifference) and not np.isin(samples, (0, 1)).all():
         raise PageError(
@@ -227,7 +231,7 @@ def _predicted_effect(
     effect: Effect, arms: Sequence[Variant], theory: Array
 ) -> float | None:
     if not np.isfinite(theory).all() or (
-        isinstance(effect, LogRatio) and theory.min() <= 0
+        isinstance(effect, LogRatio | Interaction) and theory.min() <= 0
     ):
         return None
     return float(contrast(effect, theory[:, None], _levels(effect, arms))[0])

@@ -128,7 +128,7 @@ def exactly(
             Deviation(Value(column), {"rate": rate}),
             Region.below(1e-10),
             unit,
-            f"two hidden layers of 12, Dropout({rate}), float64",
+            f"Dropout({rate}), two hidden layers of 12, float64",
             reason,
             rival,
         )
@@ -155,8 +155,8 @@ def as_accurate(dataset: str) -> Criterion:
         Difference(Value("test_accuracy"), {**own, "setup": "paper"}, minus=own),
         Region.around(0, 0.01),
         overfitting.ACCURACY,
-        f"{TITLES[dataset]}, {overfitting.SOME} examples, scaling at evaluation"
-        " against scaling in training, each at its own learning rate",
+        f"{TITLES[dataset]}, scaling at evaluation against scaling in training, each at"
+        f" its own learning rate, {overfitting.SOME} examples",
         "one point, in either direction",
         "learning rates of single layers that no common rate makes up for",
     )
@@ -166,14 +166,15 @@ CONVENTIONS_EQUIVALENT = Claim(
     "do-conventions-equivalent",
     kinds=("exact", "difference"),
     document=Assertion(
-        "Scaling outputs down by p at evaluation makes up for dropping in training.",
+        "Scaling neuron outputs down by p at evaluation makes up for the dropping that"
+        " is done in training.",
         MADE_UP_FOR,
         expected="supported",
     ),
     corrected=Assertion(
-        "Scaling in training and scaling at evaluation define the same functions, next"
-        " layers' weights being divided by p; a gradient step is p² times as long, and"
-        " with tuned rates both are equally accurate.",
+        "Scaling in training and scaling at evaluation define the same functions, once"
+        " the next layer's weights are divided by p. A gradient step is p² times as"
+        " long; with tuned rates both are equally accurate.",
         (
             *exactly(
                 "training",

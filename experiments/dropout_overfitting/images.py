@@ -16,7 +16,7 @@ def study(dataset: str) -> Study:
     return replace(
         overfitting.STUDY,
         name=dataset,
-        title=f"Test error on {TITLES[dataset]} with and without dropout",
+        title=f"{TITLES[dataset]} with and without dropout",
         standard=(),
         quick=(),
         smoke=(),
@@ -31,7 +31,7 @@ def figure(dataset: str) -> Figure:
         window.BENEFIT,
         name=f"benefit-{dataset}",
         study=dataset,
-        title=f"What dropout does to the test error on {TITLES[dataset]}",
+        title=f"Test error on {TITLES[dataset]} with and without dropout",
     )
 
 

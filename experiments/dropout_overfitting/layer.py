@@ -73,6 +73,7 @@ MASKS = Study(
 #: their standard errors or more: no seed comes near by chance.
 FRACTION = Region.below(0.003)
 SIX = "six standard errors of a million draws"
+ENTRIES = "1,000 examples of 1,000 units"
 
 
 def check(
@@ -83,7 +84,7 @@ def check(
     reason: str,
     rival: str,
     study: Study = MASKS,
-    scope: str = "1,000 examples of 1,000 units",
+    scope: str = ENTRIES,
 ) -> tuple[Criterion, ...]:
     """The largest deviation over seeds, at each rate."""
     return tuple(
@@ -107,17 +108,28 @@ KEEP_VS_RATE = Claim(
     "do-keep-vs-rate",
     kinds=("exact",),
     document=Assertion(
-        "The p that a dropout layer takes is the probability of keeping a neuron.",
+        "While training, each neuron stays active with probability p.",
         check(
-            "keeps", "from_keeping", FRACTION, DROPPED, SIX, "the fraction dropped is p"
+            "keeps",
+            "from_keeping",
+            FRACTION,
+            DROPPED,
+            SIX,
+            "the fraction dropped is p",
+            scope=f"p as the argument, {ENTRIES}",
         ),
         expected="conditional",
     ),
     corrected=Assertion(
-        "Keras' rate is the probability of dropping; the p of the paper, that of"
-        " keeping, is 1 - rate, and at 0.5 nobody can tell.",
+        "Keras' rate is the probability of dropping; the paper's p, that of keeping, is"
+        " 1 - rate. At 0.5 the two cannot be told apart.",
         check(
-            "drops", "from_dropping", FRACTION, DROPPED, SIX, "the fraction kept is p"
+            "drops",
+            "from_dropping",
+            FRACTION,
+            DROPPED,
+            SIX,
+            "the fraction kept is p",
         ),
         expected="supported",
     ),
@@ -130,7 +142,7 @@ EVAL_SCALING = Claim(
     "do-eval-scaling",
     kinds=("exact",),
     document=Assertion(
-        "At evaluation outputs are scaled down by p to make up for dropping.",
+        "At evaluation, Keras' dropout layer scales neuron outputs down by p.",
         check(
             "scaled-down",
             "evaluated_from_scaled_down",
@@ -149,7 +161,7 @@ EVAL_SCALING = Claim(
                 "scaled-up",
                 "kept_from_scaled_up",
                 Region.below(1e-6),
-                "relative deviation of kept entries from input / (1 - rate)",
+                "relative deviation of kept entries, times 1 - rate, from the input",
                 ROUNDING,
                 "kept entries that are passed on as they are, as in the paper",
             ),
@@ -195,7 +207,7 @@ MASK_GRANULARITY = Claim(
     "do-mask-granularity",
     kinds=("exact",),
     document=Assertion(
-        "Which neurons are dropped is drawn anew for every batch, once for all of it.",
+        "The neurons to drop are drawn at random once for every batch.",
         (
             *fresh(),
             *check(
@@ -210,7 +222,8 @@ MASK_GRANULARITY = Claim(
         expected="conditional",
     ),
     corrected=Assertion(
-        "Every example and every unit is dropped independently, anew in every call.",
+        "Every unit of every example is dropped independently of the others, anew in"
+        " every call.",
         (
             *fresh(),
             *check(

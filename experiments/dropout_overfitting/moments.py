@@ -65,7 +65,8 @@ SCALING_REASON = Claim(
     "do-scaling-reason",
     kinds=("exact",),
     document=Assertion(
-        "Scaling at evaluation makes a network depend less on single neurons.",
+        "Scaling outputs at evaluation keeps the model from relying too much on any one"
+        " neuron.",
         layer.check(
             "share",
             "share_excess",
@@ -79,8 +80,8 @@ SCALING_REASON = Claim(
         expected="refuted",
     ),
     corrected=Assertion(
-        "Scaling keeps the mean of an activation the same in both modes; masks add a"
-        " variance of r/(1 - r) times its square; shares of neurons do not change.",
+        "Scaling keeps the mean of an activation the same in both modes. Masks add a"
+        " variance of r/(1 - r) times its square. No neuron's share of a sum changes.",
         (
             *layer.check(
                 "mean",

@@ -122,7 +122,7 @@ def exactly_none(
         Deviation(Value(column), RATE),
         Region.below(0.0),
         unit,
-        f"50 tanh units, Dropout(0.5), {scope}",
+        f"{scope}, 50 tanh units, Dropout(0.5), float64",
         reason,
         rival,
     )
@@ -132,7 +132,7 @@ REMOVED = exactly_none(
     "removed",
     "largest_of_dropped",
     "largest gradient of dropped units' incoming weights, biases, outgoing weights",
-    "one example, float64",
+    "one example",
     "a product with zero is zero, without rounding",
     "an output that is set to 0 while the weights behind it still learn",
 )
@@ -149,7 +149,7 @@ STUDY = Study(
             "kept-units-learn",
             "kept_without_gradient",
             "fraction of kept units without a gradient",
-            "one example, float64",
+            "one example",
             "a unit that is kept must have one, or nothing is shown",
             "a network in which no gradient flows at all",
         ),
@@ -160,14 +160,14 @@ UNIT_REMOVED = Claim(
     "do-unit-removed",
     kinds=("exact",),
     document=Assertion(
-        "A neuron that is dropped is switched off with its weights and its bias.",
+        "A neuron's weights and biases are switched off together with the neuron.",
         (REMOVED,),
         expected="supported",
     ),
     corrected=Assertion(
-        "For its example a dropped unit passes no gradient to its incoming weights,"
-        " its bias or its outgoing weights; other examples of the batch keep the unit,"
-        " so that a step leaves no weight without a gradient.",
+        "A dropped unit's incoming weights, bias and outgoing weights get no gradient"
+        " from the example that drops it. Other examples of the batch keep the unit, so"
+        " that no unit goes without a gradient in a step.",
         (
             REMOVED,
             exactly_none(

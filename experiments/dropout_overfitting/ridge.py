@@ -265,7 +265,7 @@ ADAPTIVE_RIDGE = Claim(
     "do-adaptive-ridge",
     kinds=("exact", "rate"),
     document=Assertion(
-        "Dropout regularises in the way of L1 and L2 penalties.",
+        "Dropout regularises in a way akin to L1 and L2 penalties.",
         (
             *(close("unequal", rate) for rate in RATES),
             *(
@@ -277,8 +277,8 @@ ADAPTIVE_RIDGE = Claim(
     ),
     corrected=Assertion(
         "In linear least squares dropout is ridge regression with a penalty scaled by"
-        " each feature's second moment, and no weight is exactly 0; orthogonal features"
-        " are all shrunk by 1 - rate.",
+        " each feature's second moment, and no weight becomes exactly 0. With features"
+        " that are orthogonal every weight is 1 - rate times that of least squares.",
         (
             *(close("unequal", rate) for rate in RATES),
             *(nearer("least_squares", "no penalty", rate) for rate in RATES),

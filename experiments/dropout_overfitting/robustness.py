@@ -195,7 +195,7 @@ def against(
         Difference(Value(column), net(dataset, RATE), minus=net(dataset, 0.0)),
         region,
         unit,
-        f"{TITLES[dataset]}, {EXAMPLES} examples, dropout {RATE} against none",
+        f"{TITLES[dataset]}, dropout {RATE} against none, {EXAMPLES} examples",
         reason,
         rival,
     )
@@ -261,8 +261,8 @@ def together(dataset: str) -> Criterion:
             minus=net(dataset, 0.0),
         ),
         region=Region.below(0.05),
-        scope=f"{TITLES[dataset]}, {EXAMPLES} examples, one mask for a whole layer"
-        f" at {RATE} against none",
+        scope=f"{TITLES[dataset]}, one mask for a whole layer at {RATE} against none,"
+        f" {EXAMPLES} examples",
         reason="less than what counts as an effect",
         rival="robustness that any multiplicative noise of this variance gives",
         mechanism="units dropped together, none without the others",
@@ -273,19 +273,20 @@ COADAPTATION = Claim(
     "do-coadaptation",
     kinds=("difference",),
     document=Assertion(
-        "Dropout prevents neurons from co-adapting: a network depends less on single"
-        " neurons, each of them is useful, and learning is more robust.",
+        "Dropout prevents neurons from co-adapting: every neuron becomes useful in many"
+        " contexts, a model depends less on particular ones, and learning is more"
+        " robust.",
         tuple(
             made(dataset)
-            for dataset in DATA
             for made in (ablated, noised, uncorrelated, shared)
+            for dataset in DATA
         ),
         expected="supported",
     ),
     corrected=Assertion(
         "Networks trained with dropout lose less accuracy when hidden units are"
         " removed, because units were missing independently of each other in training.",
-        tuple(made(dataset) for dataset in DATA for made in (ablated, together)),
+        tuple(made(dataset) for made in (ablated, together) for dataset in DATA),
         expected="supported",
     ),
     references=("srivastava2014", "hinton2012"),

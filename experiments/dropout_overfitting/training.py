@@ -160,21 +160,32 @@ def scored(
         Test examples. ``test_error`` counts half an error more in one example more, so
         that its logarithm exists.
     judged : str
-        ``loss`` or ``error``: the validation score is minus the loss or the log of the
-        accuracy, both -log 10 for a network that guesses.
+        ``loss`` or ``error``, as in `score`.
     """
     assert runs.recipe is not None
     wrong = (1 - rows["test_accuracy"]) * tests
-    by_accuracy = np.log(np.maximum(rows["validation_accuracy"], 1 / (2 * VALIDATION)))
     return rows[
         ["seed", "learning_rate", "status", "test_loss", "test_accuracy"]
     ].assign(
         training_loss=rows["loss"],
-        gap=rows["test_loss"] - rows["loss"],
+        training_accuracy=rows["train_accuracy"],
+        accuracy_gap=rows["train_accuracy"] - rows["test_accuracy"],
         test_error=(wrong + 0.5) / (tests + 1),
-        validation_score=-rows["validation_loss"] if judged == "loss" else by_accuracy,
+        validation_score=score(rows, judged),
         **costs(runs),
     )
+
+
+def score(rows: pd.DataFrame, judged: str) -> pd.Series:
+    """Return what is largest at the best rate, by validation data.
+
+    Minus the loss, or the log of the accuracy, as networks are judged by ``loss`` or by
+    ``error``: both are -log 10 for a network that guesses.
+    """
+    if judged == "loss":
+        return -rows["validation_loss"]
+    accuracy = np.maximum(rows["validation_accuracy"], 1 / (2 * VALIDATION))
+    return np.log(accuracy)
 
 
 def costs(runs: engine.Runs, networks: int = 1) -> dict[str, int]:
@@ -195,6 +206,6 @@ DIVERGED = {
     "test_error": 1 - CHANCE,
     "test_loss": GUESSING,
     "training_loss": GUESSING,
-    "gap": GUESSING,
+    "accuracy_gap": 1 - CHANCE,
     "validation_score": -GUESSING,
 }
