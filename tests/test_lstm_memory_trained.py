@@ -10,6 +10,7 @@ from dlclaims.experiments.lstm_memory import (
     ablation,
     adding,
     cells,
+    copying,
     reach,
     recall,
     training,
@@ -27,7 +28,7 @@ def seeds(study: str, number: int = 2) -> Seeds:
     return Seeds(f"{NAME}/{study}", tuple(range(10_000, 10_000 + number)))
 
 
-@pytest.mark.parametrize(("features", "outputs"), [(16, 8), (9, 8), (2, 1)])
+@pytest.mark.parametrize(("features", "outputs"), [(16, 8), (9, 8), (2, 1), (10, 9)])
 def test_all_cells_have_as_many_weights(features: int, outputs: int):
     sizes = [
         engine.cost(
@@ -83,20 +84,11 @@ def test_a_gate_that_is_fixed_at_one_is_open():
 
 
 @pytest.mark.parametrize(
-    ("study", "steps"),
-    [
-        (recall.STUDY, "recall.STEPS"),
-        (reach.STUDY, "reach.STEPS"),
-        (ablation.STUDY, "ablation.STEPS"),
-        (adding.STUDY, "adding.STEPS"),
-    ],
+    "module", [recall, reach, ablation, adding, copying], ids=lambda m: m.STUDY.name
 )
-def test_studies_measure_at_smoke_size(
-    study: pages.Study, steps: str, monkeypatch: pytest.MonkeyPatch
-):
-    module = {"recall": recall, "ablation": ablation, "adding": adding, "reach": reach}
-    name, constant = steps.split(".")
-    monkeypatch.setattr(module[name], constant, 40)
+def test_studies_measure_at_smoke_size(module, monkeypatch: pytest.MonkeyPatch):
+    study: pages.Study = module.STUDY
+    monkeypatch.setattr(module, "STEPS", 40)
     [variant] = study.smoke
     table = study.measure(Variant(variant.factors, (0.01,)), seeds(study.name))
     assert table["seed"].nunique() == 2
@@ -117,6 +109,25 @@ def test_a_short_lag_is_learnt_and_scored_as_solved(monkeypatch: pytest.MonkeyPa
     assert (table["accuracy"] > training.SOLVED).all()
     assert (table["solved"] == 1).all()
     assert (table["score"] > -sequences.RECALL_LOSS).all()
+
+
+def test_rates_are_compared_over_half_of_the_steps(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(copying, "STEPS", 20)
+    [variant] = copying.STUDY.smoke
+    table = copying.measure(
+        Variant(variant.factors, (0.001, 0.002)), seeds("copying", 1)
+    )
+    assert (table["steps"] == 10).all()
+
+
+def test_a_network_that_guesses_scores_what_theory_says():
+    """Untrained, it names blanks and symbols alike; trained a little, blanks only."""
+    lag = copying.LAG
+    variant = Variant((("cell", "rnn"), ("lag", lag)), (0.01,))
+    runs = training.copying(variant, seeds("copying", 1), 192)
+    table = training.scored(runs, sequences.copying_loss(lag))
+    assert table["share"].item() == pytest.approx(1, abs=0.2)
+    assert copying.predict(variant)["test_loss"].item() == sequences.copying_loss(lag)
 
 
 def test_the_page_is_sound():

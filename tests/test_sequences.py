@@ -41,12 +41,15 @@ def test_a_cue_marks_the_symbol_that_is_asked_for():
     assert (x[:, 1:, :-1].argmax(axis=2) == y[:, None]).any()
 
 
-def test_after_a_reset_the_second_target_counts():
-    x, y = sequences.recall("reset", 6)(RNG, 200)
-    again = 3
-    assert (x[:, again, :-1].argmax(axis=1) == y).all()
-    assert (x[..., -1].sum(axis=1) == 2).all()
-    assert (x[:, 0, :-1].argmax(axis=1) != y).any()
+def test_after_resets_the_last_target_counts():
+    x, y = sequences.recall("reset", 6)(RNG, 400)
+    shown, has_cue = x[..., :-1].argmax(axis=2), x[..., -1] == 1
+    assert has_cue[:, 0].all()
+    assert not has_cue[:, 4:].any()
+    assert set(has_cue.sum(axis=1)) == {1, 2, 3, 4}
+    assert has_cue[:, 1:4].mean() == pytest.approx(0.5, abs=0.1)
+    last = [np.flatnonzero(row)[-1] for row in has_cue]
+    assert (shown[np.arange(400), last] == y).all()
 
 
 def test_adding_asks_for_the_sum_of_the_marked_numbers():

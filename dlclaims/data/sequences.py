@@ -30,8 +30,9 @@ def recall(design: str, lag: int) -> Draw:
         ``free``: the target comes first, and what follows are other symbols than it
         can be. ``spread``: as ``free``, but the target comes at any step but the last,
         so that all lags up to `lag` are seen. ``cued``: what follows are the same
-        symbols, and a cue marks the target. ``reset``: as ``cued``, but a second target
-        with its cue replaces the first after half of the lag.
+        symbols, and a cue marks the target. ``reset``: as ``cued``, but each later
+        symbol of the first half has a cue too with probability 1/2, and then replaces
+        the target: the last one with a cue is asked for.
     lag : int
         Symbols after the target (of ``reset``: after the first one), 2 or more.
 
@@ -52,23 +53,26 @@ def recall(design: str, lag: int) -> Draw:
             f"{design!r}, lag {lag}",
             "name one of them",
         )
-    steps, again = lag + 1, (lag + 1) // 2
+    steps = lag + 1
 
     def draw(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         symbols = rng.integers(SYMBOLS, size=(n, steps))
         place = np.zeros((n, 1), int)
         if design == "spread":
             place = rng.integers(lag, size=(n, 1))
+        has_cue = np.zeros((n, steps), bool)
+        has_cue[:, 0] = True
         if design == "reset":
-            place += again
+            half = slice(1, (lag + 1) // 2 + 1)
+            has_cue[:, half] = rng.random(has_cue[:, half].shape) < 0.5
+            place = steps - 1 - has_cue[:, ::-1].argmax(axis=1, keepdims=True)
         y = np.take_along_axis(symbols, place, axis=1)[:, 0].astype("int32")
         x = np.zeros((n, steps, recall_features(design)), "float32")
         if design in WITHOUT_CUE:
             is_target = np.arange(steps) == place
             symbols = np.where(is_target, symbols, symbols + SYMBOLS)
         else:
-            x[:, 0, -1] = 1
-            np.put_along_axis(x[..., -1], place, 1, axis=1)
+            x[..., -1] = has_cue
         np.put_along_axis(x, symbols[..., None], 1, axis=2)
         return x, y
 

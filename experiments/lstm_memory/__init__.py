@@ -15,9 +15,11 @@ over the measured gradient. *Recall*: the first symbol is to be named after a la
 other symbols, or of the same ones with a cue at the target: without interference and
 against it; or after a lag that varies. *Reach*: gradients of trained LSTMs over the
 product of their own forget gates. *Gates*: LSTMs without one of them, where memory must
-be kept or replaced. All trained networks have as many weights and at most as many
-steps, each at its own learning rate; they see every sequence once, and training ends
-when they are right.
+be kept, or replaced several times. *Adding* and *copying* ask for two numbers and for
+ten symbols; copying, on a short budget, is shown and decides nothing. All trained
+networks have as many weights and at most as many steps, each at its own learning rate,
+found in half of the steps; they see every sequence once, and training ends when they
+are right.
 
 **What would change our mind.** An LSTM with Keras' biases that recalls over 50 steps
 when it sees no other lag; a SimpleRNN that does so against interference; gradients of a
@@ -29,7 +31,17 @@ from __future__ import annotations
 
 from dlclaims.pages import Card, Page
 
-from . import ablation, adding, equations, forget, gates, gradients, reach, recall
+from . import (
+    ablation,
+    adding,
+    copying,
+    equations,
+    forget,
+    gates,
+    gradients,
+    reach,
+    recall,
+)
 
 PAGE = Page(
     studies=(
@@ -41,6 +53,7 @@ PAGE = Page(
         reach.STUDY,
         ablation.STUDY,
         adding.STUDY,
+        copying.STUDY,
     ),
     claims=(
         recall.LONGER_LAGS,
@@ -61,6 +74,7 @@ PAGE = Page(
         forget.FIGURE,
         reach.FIGURE,
         adding.FIGURE,
+        copying.FIGURE,
         ablation.WITHOUT_GATES,
     ),
     card=Card(

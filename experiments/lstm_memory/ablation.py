@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STEPS = 600
 LAG = 10
-DESIGNS = {"cued": "one target", "reset": "a second target that replaces the first"}
+DESIGNS = {"cued": "one target", "reset": "targets that replace each other"}
 GATES = {
     "forget": "lstm-no-forget",
     "input": "lstm-no-input",
@@ -44,6 +44,7 @@ STUDY = Study(
     name="ablation",
     title="LSTMs without one gate, where memory must be kept or replaced",
     measure=measure,
+    predict=training.chance,
     standard=variants(*every(*DESIGNS)),
     quick=variants(*(net(cell, "reset", LAG) for cell in ("lstm-1", GATES["forget"]))),
     smoke=variants(net(GATES["forget"], "reset", 4)),
@@ -76,9 +77,9 @@ WITHOUT_GATES = Figure(
     title="LSTMs without one of their gates",
     draw=draw,
     reading=(
-        "Each dot is one seed. Left, the first symbol must be kept; right, a second"
-        " target replaces it, so that something must be forgotten. All have as many"
-        " weights."
+        "Each dot is one seed; the dashed line is guessing. Left, the first symbol must"
+        " be kept; right, up to five others replace it, so that much must be forgotten."
+        " All have as many weights."
     ),
 )
 

@@ -31,37 +31,47 @@ CELLS = {
 WITHOUT = {"lstm-no-forget": "f", "lstm-no-input": "i", "lstm-no-output": "o"}
 
 
-def layer(cell: str, units: int, lag: int) -> keras.layers.Layer:
+def layer(cell: str, units: int, lag: int, **options: Any) -> keras.layers.Layer:
     """Return the recurrent layer ``memory`` of a cell of `CELLS`."""
     import keras
 
-    known = keras.layers
+    known, options = keras.layers, {"name": "memory", **options}
     if cell in WITHOUT:
-        own = gated_cell()(units, WITHOUT[cell])
-        return known.RNN(own, name="memory")
+        return known.RNN(gated_cell()(units, WITHOUT[cell]), **options)
     if cell == "gru":
-        return known.GRU(units, name="memory")
+        return known.GRU(units, **options)
     if cell == "rnn":
-        return known.SimpleRNN(units, name="memory")
+        return known.SimpleRNN(units, **options)
     if cell == "irnn":
         identity = keras.initializers.Identity()
-        return known.SimpleRNN(
-            units, "relu", recurrent_initializer=identity, name="memory"
-        )
+        return known.SimpleRNN(units, "relu", recurrent_initializer=identity, **options)
     if cell == "lstm-1":
-        return known.LSTM(units, name="memory")
+        return known.LSTM(units, **options)
     bias = "zeros" if cell == "lstm-0" else chrono()(lag)
-    return known.LSTM(
-        units, bias_initializer=bias, unit_forget_bias=False, name="memory"
-    )
+    return known.LSTM(units, bias_initializer=bias, unit_forget_bias=False, **options)
 
 
-def build(cell: str, units: int, features: int, outputs: int, lag: int) -> keras.Model:
-    """Build a network that reads a sequence and answers after its last step."""
+def build(
+    cell: str,
+    units: int,
+    features: int,
+    outputs: int,
+    lag: int,
+    steps: int | None = None,
+) -> keras.Model:
+    """Build a network that reads a sequence and answers after its last step.
+
+    Parameters
+    ----------
+    lag : int
+        What chrono biases prepare for; the sequence has one step more.
+    steps : int, optional
+        Steps of a sequence that is answered after every step instead.
+    """
     import keras
 
-    x = keras.Input((lag + 1, features))
-    state = layer(cell, units, lag)(x)
+    x = keras.Input((steps or lag + 1, features))
+    state = layer(cell, units, lag, return_sequences=steps is not None)(x)
     return keras.Model(x, keras.layers.Dense(outputs)(state))
 
 

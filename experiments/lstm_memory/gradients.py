@@ -9,7 +9,8 @@ import numpy as np
 
 from dlclaims import engine, figures
 from dlclaims.claims import Assertion, Claim, Criterion, Difference, Region, Value
-from dlclaims.pages import Figure, Study, Variant, grid
+from dlclaims.pages import Figure, Study, Variant, grid, tidy
+from dlclaims.theory import recurrent
 
 if TYPE_CHECKING:
     import keras
@@ -169,6 +170,13 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     return table.assign(log10_gradient=size, parameters=runs.parameters)
 
 
+def predict(variant: Variant) -> pd.DataFrame:
+    """The same by chrono's forget gates alone, as if they did not read the output."""
+    gains = np.array([recurrent.log_chrono_gain(lag, STEPS) for lag in LAGS])
+    table = tidy({"lag": LAGS}, log10_gradient=(gains - gains[0]) / np.log(10))
+    return table if variant["cell"] == "lstm-chrono" else table[:0]
+
+
 def draw(table: pd.DataFrame, ax: Axes) -> None:
     """Gradient against lag: both frameworks' defaults, and the gates opened."""
     table = table[table["cell"].isin(DRAWN)]
@@ -182,6 +190,7 @@ STUDY = Study(
     name="initial-gradients",
     title="Gradients through time before any training",
     measure=measure,
+    predict=predict,
     standard=grid(cell=tuple(CELLS), inputs=tuple(INPUTS), units=(UNITS,)),
     quick=grid(cell=tuple(CELLS), inputs=("adding",), units=(UNITS,)),
     smoke=grid(cell=("rnn-orthogonal", "lstm-1"), inputs=("adding",), units=(8,)),
@@ -197,7 +206,8 @@ FIGURE = Figure(
         "Each thin line is one untrained network: how large the gradient of its last"
         " output is at its memory so many steps before. A falling line is a vanishing"
         " gradient: Keras' LSTM falls below Keras' SimpleRNN, and its initialiser"
-        " decides more than its architecture."
+        " decides more than its architecture. The dashed line is what chrono's forget"
+        " gates would let by if nothing read the past."
     ),
     where={"inputs": "adding", "units": UNITS},
 )

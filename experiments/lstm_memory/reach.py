@@ -40,7 +40,7 @@ def measure(variant: Variant, seeds: Seeds) -> pd.DataFrame:
     given = Variant((*variant.factors, ("design", "spread")), variant.learning_rates)
     runs = training.recall(given, seeds, variant.steps(STEPS))
     table = training.scored(runs)
-    if len(variant.learning_rates) > 1:
+    if training.is_tuning(variant):
         return table
     draw = sequences.recall("free", lag)
     pairs = [draw(seeds.generator(seed, "noise/probe"), PROBED) for seed in seeds]

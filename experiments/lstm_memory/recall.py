@@ -66,6 +66,7 @@ STUDY = Study(
     name="recall",
     title="Naming the first symbol of a sequence at its end",
     measure=measure,
+    predict=training.chance,
     standard=variants(*STANDARD),
     quick=variants(*nets(("rnn", "lstm-1"), SHORT)),
     smoke=variants(net("rnn", "free", 5)),
@@ -109,9 +110,9 @@ ACCURACY = Figure(
     draw=draw,
     reading=(
         "Each dot is one seed: how often the target, which comes first unless lags"
-        " vary, is named right at the end; an eighth is guessing. LSTM has forget bias"
-        " 1, Keras' default; chrono has biases for the lag. All have as many weights,"
-        " and may take as many gradient steps."
+        " vary, is named right at the end; the dashed line is guessing, an eighth. LSTM"
+        " has forget bias 1, Keras' default; chrono has biases for the lag. All have as"
+        " many weights, and may take as many gradient steps."
     ),
 )
 
