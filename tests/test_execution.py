@@ -581,13 +581,38 @@ def test_a_context_names_the_data_and_the_packages_of_the_backend(
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     own = context.context_of(page, page.studies[0], "cpu", Numerics(onednn=True))
     assert own.data == {"digits": data.DIGESTS["digits"]}
-    assert {*own.versions} == {"numpy", "scikit-learn", "keras", "jax", "jaxlib"}
+    assert {*own.versions} == {*context.PACKAGES, "jax", "jaxlib"}
+    assert {"numpy", "scipy", "scikit-learn", "keras"} <= {*context.PACKAGES}
     assert own.versions["numpy"] == np.__version__
     assert (own.backend, own.device) == ("jax", "cpu")
     assert own.numerics["onednn"] is True
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(UsageError, match="KERAS_BACKEND=torch"):
         context.context_of(page, page.studies[0], "cpu", Numerics())
+
+
+def test_a_users_flags_are_part_of_what_a_cell_depends_on(
+    folder: Path, cells: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = partial(execution.outlook, FINE[:1], cells, folders=[folder])
+    execution.run(FINE[:1], cells, folders=[folder])
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    assert look() == ((FINE[0], "XLA_FLAGS none -> --xla_cpu_enable_fast_math=true"),)
+    # A worker adds flags of its own and means the same.
+    assert execution.run(FINE[:1], cells, folders=[folder]).failures == ()
+    assert look() == ((FINE[0], ""),)
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_a_workers_own_flags_are_not_the_users(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in context.FLAGS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in local.environment(device).items():
+        monkeypatch.setenv(name, value)
+    assert context.flags() == {}
+    assert set(numerics.pin.__code__.co_consts) & {*context.OWN_FLAGS}
 
 
 # Which code a measurement depends on.
@@ -668,6 +693,41 @@ def test_an_edit_that_a_value_depends_on_changes_the_code_and_names_it(
     assert old in STUB
     before = closure(write(tmp_path / "a", STUB))
     after = closure(write(tmp_path / "b", STUB.replace(old, new)))
+    names = before.keys() | after.keys()
+    assert {n for n in names if before.get(n) != after.get(n)} == changed
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "changed"),
+    [
+        ("pages", "3 * registered", "4 * registered", {"dlclaims.pages.Variant"}),
+        ("plan", '(("init", "init-2"),)', "()", {"dlclaims.plan.Cell"}),
+        ("pages", "three times the steps", "thrice the steps", set()),
+    ],
+)
+def test_what_measure_is_called_with_is_code_that_it_reaches(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    old: str,
+    new: str,
+    changed: set[str],
+) -> None:
+    file = write(tmp_path / "a", STUB)
+    before = closure(file)
+    text = (ROOT / "dlclaims" / f"{module}.py").read_text()
+    assert old in text
+    (tmp_path / "edited.py").write_text(text.replace(old, new))
+    true = code._statements
+
+    def edited(name: str) -> list[code.Statement]:
+        is_edited = name == f"dlclaims.{module}"
+        return (
+            code._parse(str(tmp_path / "edited.py"), 0, 0) if is_edited else true(name)
+        )
+
+    monkeypatch.setattr(code, "_statements", edited)
+    after = closure(file)
     names = before.keys() | after.keys()
     assert {n for n in names if before.get(n) != after.get(n)} == changed
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from dlclaims import store
 from dlclaims.errors import DamagedCell, EnvironmentFault
-from dlclaims.execution.context import NO_CARD, ON_GPU
+from dlclaims.execution.context import NO_CARD, ON_GPU, OWN_FLAGS
 from dlclaims.plan import Cell
-from dlclaims.store import Record
+from dlclaims.store import OtherSchema, Record
 
 #: A worker is replaced after this many cells, or when it holds this much memory of its
 #: own: a process that builds models grows by some MB with each of them.
@@ -72,7 +72,7 @@ def measured(task: Task, seconds: float, text: str) -> Outcome:
     """Return what a worker's answer to a task makes known: a record, or its damage."""
     try:
         record = store.decode(text.encode(errors="replace"))
-    except DamagedCell as error:
+    except (DamagedCell, OtherSchema) as error:
         words = f"its worker's answer is damaged: {error.received}"
         return Outcome("failed", task, seconds, None, words)
     return Outcome("finished", task, seconds, record)
@@ -158,7 +158,7 @@ class Worker:
 
 def environment(device: str, card: str = NO_CARD) -> dict[str, str]:
     """Return the environment of a worker process, which sees one card or none."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {OWN_FLAGS[0]}"
     on_gpu = {**ON_GPU, "XLA_FLAGS": flags.strip()}
     return {
         **os.environ,
