@@ -288,7 +288,9 @@ class Store:
             for stored in self.documents(cell.page)
             if all(stored.get(name) == wanted[name] for name in same)
         ]
-        return "; ".join(min(filter(None, near), key=len, default=["never run"]))
+        unequal = [words for words in near if words] or [["never run"]]
+        nearest = min(unequal, key=len)
+        return "; ".join(nearest)
 
     def items(self, page: str) -> Iterator[tuple[Path, Record]]:
         """Yield the stored cells of a page with their files; as `get` reads them."""
