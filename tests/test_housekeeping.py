@@ -1,6 +1,7 @@
 """What may be deleted, tables for other programs, and a run that is given minutes."""
 
 import csv
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,29 @@ def test_a_run_that_is_given_minutes_keeps_its_cells(
     assert results.names(out) == ()
     run(folder, out)
     assert results.names(out) == ("slow",)
+
+
+def test_sensitivity_cells_that_fail_are_told_and_tried_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, out = folder / "slow.py", tmp_path / "results"
+    fails = 'import os\n    assert variant.arm != "longer" or "FAIL" not in os.environ'
+    steps = "    steps, rates"
+    page.write_text(page.read_text().replace(steps, f"    {fails}\n{steps}"))
+    go = partial(suite.run, "slow", out=out, folders=[folder], jobs=1)
+    monkeypatch.setenv("FAIL", "1")
+    for _ in range(2):
+        (found,) = go()
+        assert len(found.failed) == 2
+        assert {*found.manifest["failed"]} == {*found.failed}
+    monkeypatch.delenv("FAIL")
+    (again,) = go(only_failed=True)
+    assert again.trained >= 2
+    assert (again.failed, again.manifest["failed"]) == ({}, {})
+    tried = results.read_json(out / "slow" / "sensitivity.json")
+    arms = [one["arm"] for one in tried["claims"]["slow-gain"]["document"]]
+    assert arms == ["longer", "equal-work"]
+    assert go(only_failed=True) == ()
 
 
 def test_the_command_tells_what_it_deletes(
