@@ -8,6 +8,7 @@ into place when it is complete: a reader sees a whole cell or none.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -29,6 +30,9 @@ SCHEMA = 2
 SEAL = b'{"sha256":"%s","content":%s}\n'
 DIGEST = slice(len(b'{"sha256":"'), len(b'{"sha256":"') + 64)
 CONTENT = slice(DIGEST.stop + len(b'","content":'), -len(b"}\n"))
+
+#: What file systems without hard links answer.
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 log = logging.getLogger(__name__)
 
@@ -265,8 +269,7 @@ class Store:
                 if replace:
                     os.replace(part, path)
                 else:
-                    with suppress(FileExistsError):
-                        os.link(part, path)
+                    _link(part, path)
                 _synchronize(path.parent)
             finally:
                 part.unlink(missing_ok=True)
@@ -298,6 +301,13 @@ class Store:
             record = self._read(path)
             if isinstance(record, Record):
                 yield path, record
+
+    def others(self, page: str) -> Iterator[tuple[Path, OtherSchema]]:
+        """Yield the stored cells of a page that have another schema."""
+        for path in self._files(page):
+            other = self._read(path)
+            if isinstance(other, OtherSchema):
+                yield path, other
 
     def documents(self, page: str) -> list[Mapping[str, Any]]:
         """Return what the stored cells of a page depend on, also of other schemas."""
@@ -402,6 +412,19 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _link(part: Path, path: Path) -> None:
+    """Give a file its name, unless there is one of that name."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if not path.exists():  # nor does another process make one: the store is held
+            os.replace(part, path)
 
 
 def _synchronize(folder: Path) -> None:

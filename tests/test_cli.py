@@ -671,7 +671,8 @@ def test_a_report_that_differs_is_4(call: Call) -> None:
     assert call("report", "--check").code == 0
 
 
-def test_a_folder_that_another_run_holds_is_75(call: Call) -> None:
+@pytest.mark.parametrize("words", [["run", "batch-noise"], ["report"]])
+def test_a_folder_that_another_run_holds_is_75(call: Call, words: list[str]) -> None:
     program = (
         "from pathlib import Path; from dlclaims.store import Store\n"
         "with Store(Path('results/cells')).hold(): print('held', flush=True); input()"
@@ -684,7 +685,7 @@ def test_a_folder_that_another_run_holds_is_75(call: Call) -> None:
         text=True,
     ) as holder:
         assert holder.stdout.readline() == "held\n"
-        done = call("run", "batch-noise")
+        done = call(*words)
         holder.communicate("\n")
     assert (done.code, done.out) == (75, "")
     assert f"process {holder.pid}" in done.err

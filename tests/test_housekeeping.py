@@ -1,14 +1,17 @@
 """What may be deleted, tables for other programs, and a run that is given minutes."""
 
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from test_sensitivity import SLOW
 
-from dlclaims import cli, housekeeping, results, suite
+from dlclaims import cli, housekeeping, results, store, suite
 from dlclaims.errors import Locked, TimeUp, UsageError
+from dlclaims.execution import context
+from dlclaims.pages import grid
 from dlclaims.shelf import Shelf, shelve
 from dlclaims.store import Store
 
@@ -65,6 +68,35 @@ def test_cells_of_other_code_are_stale(out: Path, folder: Path) -> None:
     assert len(found) == 4
     housekeeping.clean(out, edited, stale=True)
     assert [*Store(out / "cells").items("slow")] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "number"),
+    [
+        ("its variant is gone", 2),
+        ("packages have changed", 4),
+        (f"a cell of schema {store.SCHEMA}", 4),
+    ],
+)
+def test_cells_of_other_grids_packages_and_schemas_are_stale(
+    out: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: str,
+    number: int,
+) -> None:
+    shelf = shelf_of(folder)
+    if "variant" in reason:
+        page, less = shelf.pages["slow"], grid(level=(1,))
+        (study,) = page.studies
+        edited = replace(study, standard=less, smoke=less)
+        shelf.pages["slow"] = replace(page, studies=(edited,))
+    if "packages" in reason:
+        monkeypatch.setattr(context, "versions", lambda: {"numpy": "0.9"})
+    if "schema" in reason:
+        monkeypatch.setattr(store, "SCHEMA", store.SCHEMA + 1)
+    found = [*housekeeping.leavings(out, shelf, stale=True)]
+    assert [leaving.reason for leaving in found] == [reason] * number
 
 
 def test_cells_of_a_page_that_is_not_at_hand_stay(out: Path) -> None:

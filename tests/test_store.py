@@ -251,6 +251,22 @@ def test_the_first_writer_wins_unless_told_to_replace(tmp_path: Path) -> None:
     assert path.read_bytes() == store.encode(second)
 
 
+def test_a_file_system_without_links_keeps_cells_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(store.os, "link", refuse)
+    cells = Store(tmp_path)
+    cells.put(record())
+    cells.put(replace(record(), table=TABLE.assign(value=2.0)))
+    assert files(tmp_path) == [f"{record().key}.json"]
+    found = cells.get(record().key)
+    assert found is not None
+    assert store.encode(found) == store.encode(record())
+
+
 @pytest.mark.parametrize("call", ["fsync", "link"])
 def test_a_full_disk_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str

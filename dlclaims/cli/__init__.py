@@ -418,11 +418,13 @@ def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
     """Render the report again from the results; nothing is trained."""
     from dlclaims import suite
     from dlclaims.report import check as check_report
+    from dlclaims.store import Store
 
     folder = out or results.default_out()
     shelf = shelve(folders)
     if not check:
-        click.echo(suite.write_report(folder, shelf))
+        with Store(folder / "cells").hold():
+            click.echo(suite.write_report(folder, shelf))
         return _tell_broken(shelf)
     differences = check_report(folder, shelf.pages)
     for difference in differences:
