@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,7 @@ def _silence() -> None:
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Start threads and processes that Ctrl-C does not reach: they inherit a mask."""
+    resource_tracker.ensure_running()  # which lifts the mask where it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
