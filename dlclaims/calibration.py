@@ -25,6 +25,7 @@ from dlclaims.seeds import REPLICATION
 from dlclaims.statistics import simulation
 from dlclaims.statistics.checks import checks
 from dlclaims.store import Record, Store
+from dlclaims.suite import CELL_MINUTES
 
 SCHEMA = 1
 SIMULATED = 10_000
@@ -61,6 +62,7 @@ def run(
     scheduler: str | None = None,
     out: Path | None = None,
     folders: Sequence[Path] = (),
+    cell_minutes: float = CELL_MINUTES,
     on_event: execution.OnEvent = lambda kind, cell, seconds: None,
 ) -> Calibration:
     """Calibrate the statistics and replicate pages; write what came out.
@@ -72,7 +74,7 @@ def run(
         `profile` are left out.
     simulated : int
         Claims for each kind of noise.
-    jobs, device, executor, scheduler, out, folders, on_event
+    jobs, device, executor, scheduler, out, folders, cell_minutes, on_event
         As `suite.run` has them.
 
     Raises
@@ -80,6 +82,7 @@ def run(
     DlclaimsError
         As `suite.run`; or no page has such results.
     """
+    execution.check(jobs, executor, scheduler)
     began = time.perf_counter()
     folder = Path(out) if out else results.default_out()
     wanted = prepare(words, profile=profile, out=folder, folders=folders)
@@ -90,10 +93,11 @@ def run(
             first_cells(wanted),
             cells,
             folders=wanted.shelf.folders,
-            jobs=jobs or len(execution.slots(device)),
+            jobs=jobs or execution.workers(device, executor, scheduler),
             device=device,
             executor=executor,
             scheduler=scheduler,
+            time_limit=60 * cell_minutes,
             on_event=on_event,
             follow=lambda record: cells_after(wanted, record),
         )

@@ -40,7 +40,13 @@ class EnvironmentFault(DlclaimsError):
 
 
 class TimeUp(DlclaimsError):
-    """The minutes that a run was given are over."""
+    """The minutes that a run was given are over; `failed` are the cells it lost."""
+
+    exit_code = 0
+
+    def __init__(self, expected: str, received: str, advice: str):
+        super().__init__(expected, received, advice)
+        self.failed: dict[str, str] = {}
 
 
 class NothingMatched(DlclaimsError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlclaims import results
 from dlclaims.errors import UsageError
+from dlclaims.plan import PROFILES
 from dlclaims.shelf import Shelf
 from dlclaims.store import Store
 
@@ -38,8 +39,8 @@ def leavings(out: Path, shelf: Shelf, stale: bool) -> Iterator[Leaving]:
     Parameters
     ----------
     stale : bool
-        Also the cells that the present code or data of their page would not make.
-        Cells of pages that are not on the shelf are left alone.
+        Also the cells that the present code, data, packages or grid of their page would
+        not make. Cells of pages that are not on the shelf are left alone.
     """
     cells = Store(out / "cells")
     for name, reason in (
@@ -62,12 +63,24 @@ def _stale(cells: Store, shelf: Shelf, name: str) -> Iterator[tuple[Path, str]]:
     known = {
         study.name: context_of(page, study, "cpu", Numerics()) for study in page.studies
     }
+    grids = {
+        study.name: {v.factors for profile in PROFILES for v in study.variants(profile)}
+        for study in page.studies
+    }
     for file, record in cells.items(name):
         own = known.get(record.cell.study)
         if own is None:
             yield file, f"its study {record.cell.study} is gone"
+        elif record.cell.factors not in grids[record.cell.study]:
+            yield file, "its variant is gone"
         elif any(record.meta[part] != getattr(own, part) for part in ("code", "data")):
             yield file, "its code or data have changed"
+        elif record.meta["backend"] == own.backend and (
+            record.meta["versions"] != own.versions
+        ):
+            yield file, "packages have changed"
+    for file, other in cells.others(name):
+        yield file, other.received
 
 
 def clean(out: Path, shelf: Shelf, stale: bool) -> tuple[Leaving, ...]:

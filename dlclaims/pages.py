@@ -7,6 +7,7 @@ A page is a module in a folder of pages: ``vanishing_gradient.py`` is the page
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import itertools
@@ -307,16 +308,27 @@ def find(folders: Sequence[Path]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+#: What was imported of pages outside dlclaims, by module: `_digest` of the files.
+_imported: dict[str, str] = {}
+
+
 def import_page(file: Path) -> ModuleType:
-    """Import a page's module; a page outside dlclaims gets a name of its own."""
+    """Import a page's module; a page outside dlclaims gets a name of its own.
+
+    Where its files have changed since, it is imported again with all its modules.
+    """
     package = file.name == "__init__.py"
     stem = file.parent.name if package else file.stem
     folder = file.parent.parent if package else file.parent
     if folder == built_in_folder():
         return importlib.import_module(f"dlclaims.experiments.{stem}")
     name = f"dlclaims_pages.{stem}"
-    if name in sys.modules and Path(sys.modules[name].__file__ or "") == file:
+    digest = _digest(file)
+    if name in sys.modules and _imported.get(name) == digest:
         return sys.modules[name]
+    for old in [n for n in sys.modules if n == name or n.startswith(f"{name}.")]:
+        del sys.modules[old]
+    importlib.invalidate_caches()
     spec = importlib.util.spec_from_file_location(
         name, file, submodule_search_locations=[str(file.parent)] if package else None
     )
@@ -331,7 +343,14 @@ def import_page(file: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    _imported[name] = digest
     return module
+
+
+def _digest(file: Path) -> str:
+    own = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    read = ((str(one), one.read_bytes()) for one in own)
+    return hashlib.sha256(repr([*read]).encode()).hexdigest()
 
 
 def load(name: str, file: Path) -> Page:

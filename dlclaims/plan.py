@@ -15,7 +15,7 @@ from typing import Any
 
 from dlclaims.claims import Levels
 from dlclaims.errors import UsageError
-from dlclaims.pages import SENSITIVITY, Page, Study, Variant
+from dlclaims.pages import Page, Study, Variant
 from dlclaims.seeds import EVALUATION, TUNING, Seeds
 
 SCHEMA = 1
@@ -69,7 +69,7 @@ class Cell:
 
     @property
     def variant(self) -> Variant:
-        arm = self.arm if self.arm in SENSITIVITY else ""
+        arm = "" if self.arm == TWIN else self.arm
         return Variant(self.factors, self.learning_rates, arm)
 
     @property

@@ -80,6 +80,8 @@ def mend(out: Path) -> None:
     """Put right what a run left that was killed while `replace` was at work."""
     for new in out.glob(".*.new"):
         shutil.rmtree(new)
+    for part in (*out.glob(".*.part"), *out.glob("*/.*.part")):
+        part.unlink()
     for old in out.glob(".*.old"):
         page = out / old.name[1 : -len(".old")]
         if page.exists():
@@ -110,8 +112,11 @@ def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write JSON in the order given; the old file stays until the new one is whole."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     part = file.with_name(f".{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_json(file: Path) -> dict[str, Any]:

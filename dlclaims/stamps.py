@@ -2,7 +2,8 @@
 
 Statistics and pictures take seconds. A stamp beside the cells tells what the files of a
 page were made from, and their own digest: where both are as they were, a run need not
-make them again. A stamp that is lost costs these seconds, nothing else.
+make them again. A stamp that is lost costs these seconds, nothing else. Where no files
+could be made, it holds the error.
 """
 
 from __future__ import annotations
@@ -50,9 +51,23 @@ def is_current(out: Path, page: str, made_from: str) -> bool:
 
 def write(out: Path, page: str, made_from: str) -> None:
     """Stamp a page's files as they lie in its folder now."""
+    _write(out, page, {"made_from": made_from, "files": _files(out / page)})
+
+
+def write_error(out: Path, page: str, error: Exception) -> None:
+    """Note why the last run made no results of a page."""
+    _write(out, page, {"error": str(error)})
+
+
+def has_error(out: Path, page: str) -> bool:
+    """Return whether the last run made no results of a page."""
+    return "error" in results.read_json(_file(out, page))
+
+
+def _write(out: Path, page: str, stamp: dict[str, str]) -> None:
     file = _file(out, page)
     file.parent.mkdir(parents=True, exist_ok=True)
-    results.write_json(file, {"made_from": made_from, "files": _files(out / page)})
+    results.write_json(file, stamp)
 
 
 def _file(out: Path, page: str) -> Path:

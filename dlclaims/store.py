@@ -8,6 +8,7 @@ into place when it is complete: a reader sees a whole cell or none.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -25,12 +26,26 @@ from dlclaims.plan import Cell
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 SEAL = b'{"sha256":"%s","content":%s}\n'
 DIGEST = slice(len(b'{"sha256":"'), len(b'{"sha256":"') + 64)
 CONTENT = slice(DIGEST.stop + len(b'","content":'), -len(b"}\n"))
 
+#: What file systems without hard links answer.
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
 log = logging.getLogger(__name__)
+
+
+class OtherSchema(Exception):
+    """A cell of another schema, whole and well; `document` is what it depends on."""
+
+    def __init__(self, plain: Mapping[str, Any]):
+        self.received = f"a cell of schema {plain['schema']}"
+        self.document: dict[str, Any] = {"schema": plain["schema"]}
+        with suppress(KeyError, TypeError):  # told in another way by that schema
+            self.document = _document(plain["schema"], plain["cell"], plain["meta"])
+        super().__init__(self.received)
 
 
 @dataclass(frozen=True)
@@ -72,9 +87,14 @@ def document(cell: Cell, context: Context | Mapping[str, Any]) -> dict[str, Any]
     """Return everything that a cell's values depend on, as plain JSON."""
     if isinstance(context, Context):
         context = asdict(context)
+    return json.loads(plan.canonical(_document(SCHEMA, asdict(cell), context)))
+
+
+def _document(
+    schema: int, cell: Mapping[str, Any], context: Mapping[str, Any]
+) -> dict[str, Any]:
     parts = {name: context[name] for name in Context.__dataclass_fields__}
-    whole = {"schema": SCHEMA, **asdict(cell), **parts}
-    return json.loads(plan.canonical(whole))
+    return {"schema": schema, **cell, **parts}
 
 
 def key(cell: Cell, context: Context) -> str:
@@ -91,7 +111,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
             found.append(f"{words} {', '.join(changed)} changed")
     for name in ("versions", "numerics"):
         found += [f"{part} {a} -> {b}" for part, a, b in _pairs(old[name], new[name])]
-    for name in ("backend", "device"):
+    for name in ("schema", "backend", "device"):
         if old[name] != new[name]:
             found.append(f"{name} {old[name]} -> {new[name]}")
     for name in ("seeds", "learning_rates"):
@@ -132,6 +152,8 @@ def decode(raw: bytes) -> Record:
     ------
     DamagedCell
         Any byte differs from what was written, or the content is no cell.
+    OtherSchema
+        Another version of dlclaims wrote it.
     """
     content = raw[CONTENT]
     if raw != SEAL % (hashlib.sha256(content).hexdigest().encode(), content):
@@ -147,7 +169,7 @@ def _record(plain: Mapping[str, Any]) -> Record:
     import pandas as pd
 
     if plain["schema"] != SCHEMA:
-        raise _damaged(f"schema {plain['schema']}")
+        raise OtherSchema(plain)
     table = pd.DataFrame({column["name"]: _unpack(column) for column in plain["table"]})
     return Record(read_cell(plain["cell"]), plain["key"], table, plain["meta"])
 
@@ -215,12 +237,18 @@ class Store:
 
     def __init__(self, root: Path):
         self.root = root
-        self._documents: dict[str, list[dict[str, Any]]] = {}
+        self._is_held = False
+        self._documents: dict[str, list[Mapping[str, Any]]] = {}
 
     def get(self, key: str) -> Record | None:
-        """Return the cell with this key, or None; a damaged one is put aside."""
+        """Return the cell with this key, or None.
+
+        A damaged one is put aside while this store is held; else it stays.
+        """
         for path in self.root.glob(f"*/{key[:2]}/{key}.json"):
-            return self._read(path)
+            record = self._read(path)
+            if isinstance(record, Record):
+                return record
         return None
 
     def put(self, record: Record, replace: bool = False) -> None:
@@ -241,8 +269,7 @@ class Store:
                 if replace:
                     os.replace(part, path)
                 else:
-                    with suppress(FileExistsError):
-                        os.link(part, path)
+                    _link(part, path)
                 _synchronize(path.parent)
             finally:
                 part.unlink(missing_ok=True)
@@ -250,36 +277,53 @@ class Store:
         self._documents.pop(record.cell.page, None)
 
     def miss_reason(self, cell: Cell, context: Context) -> str:
-        """Return in words why no stored cell matches: what the nearest one lacks.
-
-        Empty when one matches.
-        """
+        """Return in words why `get` found nothing: what the nearest cell lacks."""
         wanted = document(cell, context)
+        key = plan.digest(wanted)
         same = ("study", "stage", "factors", "arm")
+        name = f"{key}.json"
+        if (self._quarantine / name).exists() or any(
+            self.root.glob(f"*/{key[:2]}/{name}")
+        ):
+            return "its stored cell was damaged"
         near = [
             differences(stored, wanted)
             for stored in self.documents(cell.page)
-            if all(stored[name] == wanted[name] for name in same)
+            if all(stored.get(name) == wanted[name] for name in same)
         ]
-        nearest = min(near, key=len, default=["never run"])
-        if nearest and (self._quarantine / f"{plan.digest(wanted)}.json").exists():
-            return "its stored cell was damaged"
+        unequal = [words for words in near if words] or [["never run"]]
+        nearest = min(unequal, key=len)
         return "; ".join(nearest)
 
     def items(self, page: str) -> Iterator[tuple[Path, Record]]:
-        """Yield the stored cells of a page with their files; damaged ones go aside."""
-        for path in sorted((self.root / page).glob("??/*.json")):
+        """Yield the stored cells of a page with their files; as `get` reads them."""
+        for path in self._files(page):
             record = self._read(path)
-            if record is not None:
+            if isinstance(record, Record):
                 yield path, record
 
-    def documents(self, page: str) -> list[dict[str, Any]]:
-        """Return what the stored cells of a page depend on."""
+    def others(self, page: str) -> Iterator[tuple[Path, OtherSchema]]:
+        """Yield the stored cells of a page that have another schema."""
+        for path in self._files(page):
+            other = self._read(path)
+            if isinstance(other, OtherSchema):
+                yield path, other
+
+    def documents(self, page: str) -> list[Mapping[str, Any]]:
+        """Return what the stored cells of a page depend on, also of other schemas."""
         if page not in self._documents:
+            found = (self._read(path) for path in self._files(page))
             self._documents[page] = [
-                document(record.cell, record.meta) for _, record in self.items(page)
+                document(one.cell, one.meta)
+                if isinstance(one, Record)
+                else one.document
+                for one in found
+                if one is not None
             ]
         return self._documents[page]
+
+    def _files(self, page: str) -> list[Path]:
+        return sorted((self.root / page).glob("??/*.json"))
 
     def failure_log(self, key: str) -> Path:
         """Return where a failed cell's traceback lies until the cell succeeds."""
@@ -321,6 +365,7 @@ class Store:
                     f"{self.root}, held by process {pid}",
                     "wait for it to end, or give another --out",
                 ) from None
+        before, self._is_held = self._is_held, True
         try:
             with _writing(holder):
                 holder.write_text(f"{os.getpid()}\n")
@@ -328,30 +373,38 @@ class Store:
                     part.unlink()
             yield
         finally:
+            self._is_held = before
             lock.release()
 
     @property
     def _quarantine(self) -> Path:
         return self.root / "quarantine"
 
-    def _read(self, path: Path) -> Record | None:
+    def _read(self, path: Path) -> Record | OtherSchema | None:
         with _writing(path):
             try:
                 record = decode(path.read_bytes())
-                if record.key != path.stem:
-                    raise _damaged(f"the cell {record.key}")
+                told = plan.digest(document(record.cell, record.meta))
+                if not path.stem == record.key == told:
+                    raise _damaged(f"the cell {told}")
+            except FileNotFoundError:  # another process has just put it aside
+                return None
+            except OtherSchema as other:
+                return other
             except DamagedCell as error:
-                self._quarantine.mkdir(exist_ok=True)
-                os.replace(path, self._quarantine / path.name)
-                log.warning(
-                    "damaged cell %s: %s; kept in %s, %s",
-                    path,
-                    error.received,
-                    self._quarantine,
-                    error.advice,
-                )
+                self._put_aside(path, error)
                 return None
         return record
+
+    def _put_aside(self, path: Path, error: DamagedCell) -> None:
+        """Move a damaged cell to the quarantine; only the run that holds the store."""
+        kept = path
+        if self._is_held:
+            self._quarantine.mkdir(exist_ok=True)
+            kept = self._quarantine / path.name
+            os.replace(path, kept)
+        words = "damaged cell %s: %s; kept in %s, %s"
+        log.warning(words, path, error.received, kept.parent, error.advice)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -359,6 +412,19 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _link(part: Path, path: Path) -> None:
+    """Give a file its name, unless there is one of that name."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if not path.exists():  # nor does another process make one: the store is held
+            os.replace(part, path)
 
 
 def _synchronize(folder: Path) -> None:

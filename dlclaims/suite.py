@@ -26,16 +26,20 @@ from dlclaims.design import Design, design
 from dlclaims.errors import DlclaimsError, TimeUp
 from dlclaims.plan import Cell
 from dlclaims.shelf import Shelf
+from dlclaims.wording import count
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dlclaims.execution import Result
+    from dlclaims.execution import Failure, Result
     from dlclaims.pages import Page
     from dlclaims.sensitivity import Trial
     from dlclaims.store import Record
 
 OnEvent = Callable[[str, Cell, float], None]
+
+#: How long a cell may take where nothing says it: many times the longest.
+CELL_MINUTES = 120.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ def run(
     fresh: bool = False,
     only_failed: bool = False,
     max_minutes: float | None = None,
+    cell_minutes: float = CELL_MINUTES,
     on_event: OnEvent = lambda kind, cell, seconds: None,
 ) -> Ran:
     """Run pages as far as they are not run yet; write their results and the report.
@@ -150,7 +155,7 @@ def run(
         Instead of the profile's evaluation seeds.
     jobs : int, optional
         Worker processes; by default one a core as far as memory goes, on GPUs one a
-        card.
+        card. A scheduler has its own.
     device : str
         ``auto``, ``cpu`` or ``gpu``.
     executor : str
@@ -164,9 +169,11 @@ def run(
     fresh : bool
         Measure again what is stored.
     only_failed : bool
-        Run only pages whose last run lost cells.
+        Run only pages whose last run lost cells, or made no results.
     max_minutes : float, optional
         Stop after so long, with the cells that are finished.
+    cell_minutes : float
+        A cell that takes longer fails.
     on_event : callable
         Called with ``cached``, ``started``, ``finished``, ``retried`` or ``failed``,
         the cell and its seconds.
@@ -180,54 +187,62 @@ def run(
 
     Raises
     ------
+    TimeUp
+        The minutes are over and cells are left.
     DlclaimsError
-        Wrong words, a folder that cannot be written or is held, a device that lacks,
-        or the minutes are over.
+        Wrong words, a folder that cannot be written or is held, a device that lacks.
     """
     from dlclaims import execution, sensitivity
     from dlclaims.store import Store
 
+    execution.check(jobs, executor, scheduler)
     folder = Path(out) if out else results.default_out()
     wanted = design(words, profile=profile, seeds=seeds, folders=folders)
     if only_failed:
-        lost = (name for name in wanted.names if _lost_cells(folder / name))
+        lost = (name for name in wanted.names if _has_failed(folder, name))
         wanted = replace(wanted, names=tuple(lost))
     errors: dict[str, DlclaimsError] = dict(wanted.shelf.broken)
     happened: dict[Cell, str] = {}
-    deadline = time.monotonic() + 60 * (
-        math.inf if max_minutes is None else max_minutes
-    )
+    left = {cell.label for cell in wanted.all_cells()}
+    minutes = math.inf if max_minutes is None else max_minutes
+    deadline = time.monotonic() + 60 * minutes
 
     def note(kind: str, cell: Cell, seconds: float) -> None:
         happened[cell] = kind
+        if kind in ("cached", "finished", "failed"):
+            left.discard(cell.label)
         on_event(kind, cell, seconds)
-        if kind == "finished" and time.monotonic() > deadline:
-            raise TimeUp(
-                f"the run to end within {max_minutes:g} minutes",
-                f"time is up after {cell.label}",
-                "run the same command again: finished cells are kept",
-            )
 
     def follow(record: Record) -> tuple[Cell, ...]:
         with _blamed_on(wanted.pages[record.cell.page], errors):
-            return wanted.cells_after(record)
+            later = wanted.cells_after(record)
+            left.update(cell.label for cell in later)
+            return later
         return ()
 
     cells = Store(folder / "cells")
 
-    def train(first: Iterable[Cell]) -> Result:
-        return execution.run(
-            first,
-            cells,
-            folders=wanted.shelf.folders,
-            jobs=jobs or len(execution.slots(device)),
-            device=device,
-            executor=executor,
-            scheduler=scheduler,
-            fresh=fresh,
-            on_event=note,
-            follow=follow,
-        )
+    def train(first: Collection[Cell]) -> Result:
+        left.update(cell.label for cell in first)
+        try:
+            return execution.run(
+                first,
+                cells,
+                folders=wanted.shelf.folders,
+                jobs=jobs or execution.workers(device, executor, scheduler),
+                device=device,
+                executor=executor,
+                scheduler=scheduler,
+                fresh=fresh,
+                time_limit=60 * cell_minutes,
+                deadline=deadline,
+                on_event=note,
+                follow=follow,
+            )
+        except TimeUp as over:
+            over.expected = f"the run to end within {minutes:g} minutes"
+            over.received = f"time is up, and {count(len(left), 'cell')} left"
+            raise
 
     with cells.hold(), results.writing(folder):
         results.mend(folder)
@@ -242,14 +257,17 @@ def run(
                 if is_new and wanted.profile.sensitivity:
                     trials[name] = sensitivity.trials(folder / name, wanted.pages[name])
         tried = train(
-            cell
-            for name in trials
-            for cell in sensitivity.first_cells(
-                folder / name, wanted, wanted.pages[name], trials[name]
-            )
+            [
+                cell
+                for name in trials
+                for cell in sensitivity.first_cells(
+                    folder / name, wanted, wanted.pages[name], trials[name]
+                )
+            ]
         )
         for name in trials:
             with _blamed_on(wanted.pages[name], errors):
+                _note_lost(folder / name, _failed(tried.failures, name))
                 sensitivity.write(
                     folder / name,
                     wanted.pages[name],
@@ -259,18 +277,17 @@ def run(
                 )
         write_report(folder, wanted.shelf, written.keys())
         for name, made_from in written.items():
-            stamps.write(folder, name, made_from)
+            if name not in errors and not _failed(tried.failures, name):
+                stamps.write(folder, name, made_from)
+        for name, error in errors.items():
+            stamps.write_error(folder, name, error)
     return Ran(
         PageResult(
             name,
             folder / name,
             trained=_count(happened, name, "finished"),
             cached=_count(happened, name, "cached"),
-            failed={
-                failure.cell.label: failure.message
-                for failure in (*done.failures, *tried.failures)
-                if failure.cell.page == name
-            },
+            failed=_failed((*done.failures, *tried.failures), name),
             error=errors.get(name),
         )
         for name in wanted.names
@@ -290,8 +307,22 @@ def _blamed_on(page: Page, errors: dict[str, DlclaimsError]) -> Iterator[None]:
         errors[page.name] = assembly.blame(page, error)
 
 
-def _lost_cells(folder: Path) -> bool:
-    return bool(results.read_json(folder / "manifest.json").get("failed"))
+def _has_failed(out: Path, page: str) -> bool:
+    lost = results.read_json(out / page / "manifest.json").get("failed")
+    return bool(lost) or stamps.has_error(out, page)
+
+
+def _failed(failures: Iterable[Failure], page: str) -> dict[str, str]:
+    own = (failure for failure in failures if failure.cell.page == page)
+    return {failure.cell.label: failure.message for failure in own}
+
+
+def _note_lost(folder: Path, failed: Mapping[str, str]) -> None:
+    """Add the cells that sensitivity arms lost to a page's manifest."""
+    if failed:
+        made = results.read_json(folder / "manifest.json")
+        made["failed"] |= {n: words.splitlines()[0] for n, words in failed.items()}
+        results.write_json(folder / "manifest.json", made)
 
 
 def _count(happened: Mapping[Cell, str], page: str, kind: str) -> int:

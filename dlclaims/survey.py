@@ -43,6 +43,7 @@ def dry_run(
     out: Path,
     *,
     device: str = "auto",
+    executor: str = "local",
     fresh: bool = False,
 ) -> tuple[Prospect, ...]:
     """Return what a run would do with every cell of a design; nothing is trained."""
@@ -50,10 +51,16 @@ def dry_run(
     from dlclaims.store import Store
 
     cells = Store(out / "cells")
+    device = execution.device_of(device, executor)
 
     def outlook(asked: Iterable[Cell]) -> Iterator[Prospect]:
         found = execution.outlook(
-            asked, cells, folders=wanted.shelf.folders, device=device, fresh=fresh
+            asked,
+            cells,
+            folders=wanted.shelf.folders,
+            device=device,
+            executor=executor,
+            fresh=fresh,
         )
         for cell, reason in found:
             yield Prospect(cell, "to run" if reason else "stored", reason)
@@ -78,10 +85,10 @@ def dry_run(
 def _stored(wanted: Design, cells: Store, cell: Cell, device: str) -> Record | None:
     from dlclaims import store
     from dlclaims.engine.numerics import Numerics
-    from dlclaims.execution.context import context_of, resolve_device
+    from dlclaims.execution.context import context_of
 
     page = wanted.pages[cell.page]
-    own = context_of(page, page.study(cell.study), resolve_device(device), Numerics())
+    own = context_of(page, page.study(cell.study), device, Numerics())
     return cells.get(store.key(cell, own))
 
 

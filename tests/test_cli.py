@@ -103,6 +103,11 @@ def call(
         (["run", "--jobs", "0"], 2, "expected a number of workers from 1 up\n"),
         (["run", "--jobs", "two"], 2, "received --jobs two\n"),
         (["calibrate", "--simulated", "99"], 2, "a number of claims from 100 up"),
+        (["run", "--cell-minutes", "0"], 2, "a number of minutes above 0"),
+        (["run", "--scheduler", "10.0.0.1:8786"], 2, "tcp://host:port or tls://"),
+        (["run", "--scheduler", "http://a", "--dry-run"], 2, "--scheduler http://a"),
+        (["calibrate", "--scheduler", "a"], 2, "tcp://host:port or tls://"),
+        (["run", "--scheduler", "tcp://a:1", "--jobs", "2"], 2, "leave --jobs out"),
         (["run", "--profile", "fast"], 2, "'quick'"),
         (["run", "--device", "tpu"], 2, "'gpu'"),
         (["run", "--frsh"], 2, "--fresh"),
@@ -570,6 +575,56 @@ def test_a_failed_cell_is_told_and_the_rest_is_kept(call: Call, folder: Path) ->
     assert [page["name"] for page in again.json["pages"]] == ["flaky"]
 
 
+@pytest.mark.parametrize(
+    ("profile", "code", "stored"), [("quick", 0, 1), ("standard", 1, 1)]
+)
+def test_minutes_that_end_a_run_are_no_failure_but_a_failed_cell_is(
+    call: Call,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    profile: str,
+    code: int,
+    stored: int,
+) -> None:
+    (folder / "flaky.py").write_text(FLAKY)
+    monkeypatch.setenv("SLOW", "1")
+    words = ["run", "flaky", "--profile", profile, "--jobs", "1"]
+    done = call(*words, "--max-minutes", "0.1", "--fresh", "--out", "a b")
+    assert (done.code, done.out) == (code, "")
+    assert "Traceback" not in done.err
+    again = f"dlclaims {' '.join(words)} --max-minutes 0.1 --out 'a b' --pages {folder}"
+    assert done.err.endswith(f"time is up, and 1 cell left; to go on: {again}\n")
+    assert ("no such luck" in done.err) == (code == 1)
+    monkeypatch.delenv("SLOW")
+    now = call("run", "flaky", "--profile", profile, "--json", "--out", "a b").json
+    assert now["pages"][0]["stored"] == stored
+
+
+def test_a_cell_that_takes_longer_than_its_minutes_fails(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "flaky.py").write_text(FLAKY)
+    monkeypatch.setenv("SLOW", "1")
+    words = ["run", "flaky", "--profile", "quick", "--cell-minutes", "0.05"]
+    done = call(*words)
+    assert done.code == 1
+    assert "took longer than its time limit of 3 s" in done.err
+    again = f"dlclaims {' '.join(words)} --pages {folder} --only-failed"
+    assert f"to do: {again}, once its cause is mended" in done.err
+
+
+def test_only_failed_runs_pages_that_broke(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "flaky.py").write_text(FLAKY)
+    monkeypatch.setenv("BREAK_FIGURE", "1")
+    call("run", "flaky", "batch-noise", "--profile", "quick", "-q")
+    monkeypatch.delenv("BREAK_FIGURE")
+    again = ["run", "--only-failed", "--profile", "quick", "--json"]
+    assert [page["name"] for page in call(*again).json["pages"]] == ["flaky"]
+    assert call(*again).json["pages"] == []
+
+
 def test_a_figure_that_breaks_stops_its_page_only(
     call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -616,7 +671,8 @@ def test_a_report_that_differs_is_4(call: Call) -> None:
     assert call("report", "--check").code == 0
 
 
-def test_a_folder_that_another_run_holds_is_75(call: Call) -> None:
+@pytest.mark.parametrize("words", [["run", "batch-noise"], ["report"]])
+def test_a_folder_that_another_run_holds_is_75(call: Call, words: list[str]) -> None:
     program = (
         "from pathlib import Path; from dlclaims.store import Store\n"
         "with Store(Path('results/cells')).hold(): print('held', flush=True); input()"
@@ -629,30 +685,35 @@ def test_a_folder_that_another_run_holds_is_75(call: Call) -> None:
         text=True,
     ) as holder:
         assert holder.stdout.readline() == "held\n"
-        done = call("run", "batch-noise")
+        done = call(*words)
         holder.communicate("\n")
     assert (done.code, done.out) == (75, "")
     assert f"process {holder.pid}" in done.err
     assert len(done.err.splitlines()) == 3
 
 
-def test_ctrl_c_keeps_finished_cells(call: Call, folder: Path) -> None:
+@pytest.mark.parametrize("executor", ["local", "dask"])
+def test_ctrl_c_keeps_finished_cells(call: Call, folder: Path, executor: str) -> None:
+    if executor == "dask":
+        pytest.importorskip("distributed", reason="the extra dask is not installed")
     (folder / "flaky.py").write_text(FLAKY)
     words = ["run", "flaky", "--profile", "quick", "-v", "--pages", str(folder)]
     with subprocess.Popen(
-        [sys.executable, "-m", "dlclaims", *words, "--jobs", "1"],
+        [sys.executable, "-m", "dlclaims", *words, "--executor", executor],
         env={**os.environ, "PYTHONPATH": str(ROOT), "SLOW": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as run:
         for line in run.stderr:
             if line.startswith("finished"):
-                run.send_signal(signal.SIGINT)
+                os.killpg(run.pid, signal.SIGINT)  # as a terminal does
                 break
         rest = run.stderr.read()
     assert run.returncode == 130
-    assert "finished cells are kept" in rest
+    assert "interrupted; finished cells are kept" in rest.splitlines()[-1]
     assert "Traceback" not in rest
+    assert len(rest.splitlines()) <= 3  # a worker of Dask's may add one
     assert not Path("results/flaky").exists()
     cells = call("run", "flaky", "--profile", "quick", "--dry-run", "--json").json
     assert [cell["state"] for cell in cells["cells"]] == ["stored", "to run"]

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from test_execution import FINE, STUB, Events, cell, tables
 
-from dlclaims import execution
-from dlclaims.errors import EnvironmentFault, UsageError
-from dlclaims.execution import cluster
+from dlclaims import __version__, execution
+from dlclaims.errors import EnvironmentFault, TimeUp
+from dlclaims.execution import cluster, context, local, remote
+from dlclaims.execution.context import versions
 from dlclaims.store import Store
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -146,6 +148,112 @@ def test_a_worker_that_dies_costs_nothing(folder: Path, tmp_path: Path) -> None:
         machine.end()
 
 
+@pytest.mark.parametrize(
+    ("victim", "words"),
+    [(0, "the Dask scheduler at tcp:.* to stay"), (1, "a worker at tcp:")],
+)
+def test_what_a_run_waits_for_in_vain_is_named_without_a_traceback(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    victim: int,
+    words: str,
+) -> None:
+    """The scheduler dies in the middle of a run, or its only worker does."""
+    machine, cells = Machine(tmp_path), Store(tmp_path / "cells")
+    try:
+        machine.worker()
+        monkeypatch.setattr(cluster, "PATIENCE", 3.0)
+
+        def kill(kind: str, *_: object) -> None:
+            if kind == "finished":
+                os.kill(machine._processes[victim].pid, signal.SIGKILL)
+
+        with pytest.raises(EnvironmentFault, match=words):
+            run(cells, folder, scheduler=machine.address, on_event=kill)
+    finally:
+        machine.end()
+    assert len([*cells.items("stub")]) >= 1
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_cell_that_hangs_there_does_not_outlive_the_minutes_of_its_run(
+    folder: Path, tmp_path: Path
+) -> None:
+    machine, cells = Machine(tmp_path), Store(tmp_path / "cells")
+    try:
+        machine.worker()
+        deadline = time.monotonic() + 6
+        asked = [FINE[0], cell("hang")]
+        with pytest.raises(TimeUp):
+            run(cells, folder, asked, scheduler=machine.address, deadline=deadline)
+        assert time.monotonic() < deadline + 10
+    finally:
+        machine.end()
+    assert [record.cell for _, record in cells.items("stub")] == [FINE[0]]
+
+
+def test_an_edited_module_of_a_page_is_read_again_by_workers_that_stay(
+    machine: Machine, folder: Path, tmp_path: Path
+) -> None:
+    home = folder / "stub"
+    home.mkdir()
+    (folder / "stub.py").unlink()
+    text = STUB.replace("HERE =", "from .helpers import BY\nHERE =")
+    (home / "__init__.py").write_text(text.replace("SCALE *", "BY *"))
+    cells, found = Store(tmp_path / "cells"), []
+    for by in (1, 20):
+        (home / "helpers.py").write_text(f"BY = {by}\n")
+        done = run(cells, folder, FINE[:2], scheduler=machine.address)
+        assert done.failures == ()
+        found.append(done.records[0].table["value"])
+    assert (found[1] == 20 * found[0]).all()
+
+
+def test_a_worker_with_another_package_ends_the_run_before_it_measures(
+    machine: Machine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "versions", lambda: {**versions(), "numpy": "0.9"})
+    with pytest.raises(EnvironmentFault, match=r"numpy 0\.9") as caught:
+        run(Store(tmp_path / "cells"), folder, scheduler=machine.address)
+    assert os.uname()[1] in caught.value.received
+
+
+def test_a_workers_process_ends_when_another_is_wanted_or_it_cannot_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[float | None] = []
+    monkeypatch.setattr(local.Pool, "__exit__", lambda p, *_: ended.append(p._limit))
+    first = remote._pool("cpu", "tensorflow", 1.0)
+    assert remote._pool("cpu", "tensorflow", 1.0) is first
+    assert ended == []
+    remote._pool("cpu", "tensorflow", 2.0)
+    assert ended == [1.0]
+    monkeypatch.setattr(local, "START", "raise SystemExit(1)")
+    message = {
+        "cell": asdict(cell()),
+        "page": {"stub.py": STUB},
+        "device": "cpu",
+        "backend": "tensorflow",
+        "limit": 2.0,
+        "versions": {"dlclaims": __version__, **versions()},
+    }
+    with pytest.raises(EnvironmentFault, match="a worker process to start"):
+        remote.measure(message)
+    assert ended == [1.0, 2.0]
+
+
+def test_the_driver_of_a_cluster_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("it looked for cards here")
+
+    monkeypatch.setattr(context, "cards", refuse)
+    assert execution.device_of("gpu", "dask") == "gpu"
+    assert execution.workers("gpu", "dask", "tcp://10.0.0.1:8786") is None
+    assert execution.workers("gpu", "dask") == execution.workers("cpu")
+
+
 def test_a_scheduler_that_is_not_there_is_named(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,11 +332,6 @@ def test_a_cluster_of_this_machine_needs_no_address(
 ) -> None:
     found = run(Store(tmp_path / "cells"), folder, FINE[:2], jobs=1)
     assert len(found.records) == 2
-
-
-def test_another_executor_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="local or dask"):
-        execution.run((), Store(tmp_path), folders=[folder], executor="desk")
 
 
 def test_a_pages_files_travel_as_text(folder: Path) -> None:

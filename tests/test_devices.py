@@ -176,6 +176,13 @@ class StandIn:
         return "SIGKILL"
 
 
+@pytest.fixture(autouse=True)
+def locks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of locks of a machine of this test's own."""
+    monkeypatch.setattr(local, "CARDS", tmp_path / "cards")
+    return tmp_path / "cards"
+
+
 made: list[StandIn] = []
 died: list[StandIn] = []
 
@@ -221,6 +228,33 @@ def test_a_worker_takes_the_card_of_the_one_that_it_replaces(
     cards = cards_of(monkeypatch, 2, ("0", "1"), dies)
     assert [worker.card for worker in died] == ["1", "0"]  # the second time, alone
     assert cards[:3] == ["0", "1", "1"]
+
+
+def test_workers_of_all_threads_and_processes_share_the_cards(locks: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from dlclaims.execution import local;"
+        "local.CARDS = Path(sys.argv[1]); card, lock = local.allot(('0', '1'));"
+        "print(card, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(locks)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "0\n"
+        taken: list[Any] = []
+        for _ in range(2):
+            thread = threading.Thread(
+                target=lambda: taken.append(local.allot(("0", "1")))
+            )
+            thread.start()
+            thread.join()
+        assert [card for card, _ in taken] == ["1", "0"]  # then two share one
+        other.communicate("\n")
+    assert local.allot(("0", "1"))[0] == "0"  # what a process held goes with it
+    assert local.allot(("-1",) * 2) == ("-1", None)
 
 
 def test_a_worker_sees_its_card_and_no_worker_on_a_cpu_sees_any(

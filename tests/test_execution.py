@@ -19,7 +19,7 @@ import pytest
 from dlclaims import assembly, data, execution, pages, store
 from dlclaims.engine import numerics
 from dlclaims.engine.numerics import Numerics
-from dlclaims.errors import EnvironmentFault, PageError, UsageError
+from dlclaims.errors import EnvironmentFault, PageError, TimeUp, UsageError
 from dlclaims.execution import code, context, local, worker
 from dlclaims.plan import Cell
 from dlclaims.store import Store
@@ -362,6 +362,18 @@ def test_a_cell_that_hangs_is_ended(folder: Path, cells: Store) -> None:
     assert not is_alive(pids(folder)[0])
 
 
+def test_a_cell_that_hangs_does_not_outlive_the_minutes_of_its_run(
+    folder: Path, cells: Store
+) -> None:
+    asked, deadline = [FINE[0], cell("raise"), cell("hang")], time.monotonic() + 5
+    with pytest.raises(TimeUp) as caught:
+        execution.run(asked, cells, folders=[folder], deadline=deadline)
+    assert time.monotonic() < deadline + 5
+    assert caught.value.failed == {cell("raise").label: "ValueError: what a page"}
+    assert [record.cell for _, record in cells.items("stub")] == [FINE[0]]
+    assert not any(map(is_alive, pids(folder)))
+
+
 @pytest.mark.parametrize(
     ("bound", "value", "workers"),
     [("CELLS_PER_WORKER", 2, 3), ("BYTES_PER_WORKER", 0, 6)],
@@ -383,7 +395,7 @@ def test_a_worker_is_replaced_when_it_is_spent(
     ("program", "words"),
     [
         ("import no_such_library", "No module named 'no_such_library'"),
-        ("import sys; sys.stdout.write('{')", "exit code 0"),
+        ("raise SystemExit(7)", "exit code 7"),
     ],
 )
 def test_a_worker_that_cannot_start_is_the_environments_fault(
@@ -398,6 +410,56 @@ def test_a_worker_that_cannot_start_is_the_environments_fault(
         execution.run(FINE, cells, folders=[folder])
 
 
+@pytest.mark.parametrize("deaths", [local.RESTARTS, local.RESTARTS + 1])
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(
+    folder: Path, cells: Store, monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    starts = folder / "starts"
+    program = f"""
+import os
+with open({str(starts)!r}, "a") as file:
+    print(file=file)
+if os.path.getsize({str(starts)!r}) <= {deaths}:
+    os.kill(os.getpid(), 9)
+{local.START}"""
+    monkeypatch.setattr(local, "START", program)
+    if deaths > local.RESTARTS:
+        with pytest.raises(EnvironmentFault, match="a worker process to start"):
+            execution.run(FINE[:1], cells, folders=[folder])
+        assert starts.stat().st_size == local.RESTARTS + 1
+    else:
+        assert len(execution.run(FINE[:1], cells, folders=[folder]).records) == 1
+
+
+def test_what_is_printed_before_a_worker_begins_is_no_answer(
+    folder: Path, cells: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello', flush=True)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    result = execution.run(FINE[:1], cells, folders=[folder], time_limit=60)
+    assert len(result.records) == 1
+
+
+def test_an_answer_that_is_no_json_costs_its_worker_not_the_run(
+    folder: Path, cells: Store
+) -> None:
+    edit(folder, "os.kill(os.getpid(), signal.SIGKILL)", NO_JSON)
+    result = execution.run(
+        [cell("die once"), cell("die"), FINE[0]], cells, folders=[folder]
+    )
+    assert [r.cell for r in result.records] == [cell("die once"), FINE[0]]
+    assert "died twice" in result.failures[0].message
+
+
+#: Writes into every pipe that this process has, so that of its answers too.
+NO_JSON = """[
+            os.write(n, b"no JSON\\n")
+            for n in range(3, 64)
+            if os.path.exists(f"/proc/self/fd/{n}")
+            and "pipe" in os.readlink(f"/proc/self/fd/{n}")
+        ]"""
+
+
 @pytest.mark.parametrize(("device", "card"), [("cpu", "-1"), ("gpu", "7")])
 def test_a_worker_is_pinned_before_it_measures(
     folder: Path,
@@ -407,6 +469,7 @@ def test_a_worker_is_pinned_before_it_measures(
     card: str,
 ) -> None:
     monkeypatch.setattr(context, "cards", lambda: ("7", "5"))
+    monkeypatch.setattr(local, "CARDS", cells.root.parent / "cards")
     names = ("OPENBLAS_NUM_THREADS", "PYTHONHASHSEED", "CUDA_VISIBLE_DEVICES")
     own = ", ".join(f"{name}=os.environ[{name!r}]" for name in names)
     edit(folder, "value=values", f"value=values, {own}")
@@ -519,7 +582,15 @@ def test_code_that_changes_during_a_run_is_not_stored_as_what_was_planned(
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"jobs": 0}, "--jobs 0"), ({"device": "tpu"}, "device tpu")],
+    [
+        ({"jobs": 0}, "--jobs 0"),
+        ({"device": "tpu"}, "device tpu"),
+        ({"executor": "desk"}, "local or dask"),
+        ({"executor": "dask", "scheduler": "127.0.0.1:8786"}, "tcp://host:port"),
+        ({"executor": "dask", "scheduler": "tpc://127.0.0.1:8786"}, "tpc://"),
+        ({"executor": "dask", "scheduler": "tcp://"}, "dask scheduler prints"),
+        ({"jobs": 2, "executor": "dask", "scheduler": "tcp://a:1"}, "leave --jobs"),
+    ],
 )
 def test_wrong_words_are_refused(
     folder: Path, cells: Store, change: dict[str, object], words: str
@@ -581,13 +652,38 @@ def test_a_context_names_the_data_and_the_packages_of_the_backend(
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     own = context.context_of(page, page.studies[0], "cpu", Numerics(onednn=True))
     assert own.data == {"digits": data.DIGESTS["digits"]}
-    assert {*own.versions} == {"numpy", "scikit-learn", "keras", "jax", "jaxlib"}
+    assert {*own.versions} == {*context.PACKAGES, "jax", "jaxlib"}
+    assert {"numpy", "scipy", "scikit-learn", "keras"} <= {*context.PACKAGES}
     assert own.versions["numpy"] == np.__version__
     assert (own.backend, own.device) == ("jax", "cpu")
     assert own.numerics["onednn"] is True
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(UsageError, match="KERAS_BACKEND=torch"):
         context.context_of(page, page.studies[0], "cpu", Numerics())
+
+
+def test_a_users_flags_are_part_of_what_a_cell_depends_on(
+    folder: Path, cells: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = partial(execution.outlook, FINE[:1], cells, folders=[folder])
+    execution.run(FINE[:1], cells, folders=[folder])
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    assert look() == ((FINE[0], "XLA_FLAGS none -> --xla_cpu_enable_fast_math=true"),)
+    # A worker adds flags of its own and means the same.
+    assert execution.run(FINE[:1], cells, folders=[folder]).failures == ()
+    assert look() == ((FINE[0], ""),)
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_a_workers_own_flags_are_not_the_users(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in context.FLAGS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in local.environment(device).items():
+        monkeypatch.setenv(name, value)
+    assert context.flags() == {}
+    assert set(numerics.pin.__code__.co_consts) & {*context.OWN_FLAGS}
 
 
 # Which code a measurement depends on.
@@ -672,6 +768,41 @@ def test_an_edit_that_a_value_depends_on_changes_the_code_and_names_it(
     assert {n for n in names if before.get(n) != after.get(n)} == changed
 
 
+@pytest.mark.parametrize(
+    ("module", "old", "new", "changed"),
+    [
+        ("pages", "3 * registered", "4 * registered", {"dlclaims.pages.Variant"}),
+        ("plan", '(("init", "init-2"),)', "()", {"dlclaims.plan.Cell"}),
+        ("pages", "three times the steps", "thrice the steps", set()),
+    ],
+)
+def test_what_measure_is_called_with_is_code_that_it_reaches(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    old: str,
+    new: str,
+    changed: set[str],
+) -> None:
+    file = write(tmp_path / "a", STUB)
+    before = closure(file)
+    text = (ROOT / "dlclaims" / f"{module}.py").read_text()
+    assert old in text
+    (tmp_path / "edited.py").write_text(text.replace(old, new))
+    true = code._statements
+
+    def edited(name: str) -> list[code.Statement]:
+        is_edited = name == f"dlclaims.{module}"
+        return (
+            code._parse(str(tmp_path / "edited.py"), 0, 0) if is_edited else true(name)
+        )
+
+    monkeypatch.setattr(code, "_statements", edited)
+    after = closure(file)
+    names = before.keys() | after.keys()
+    assert {n for n in names if before.get(n) != after.get(n)} == changed
+
+
 def test_where_names_cannot_tell_the_whole_page_counts(tmp_path: Path) -> None:
     partly = STUB.replace('"A study", measure', '"A study", partial(measure)')
     before = closure(write(tmp_path / "a", partly))
@@ -738,6 +869,20 @@ def test_modules_of_a_pages_folder_are_its_own_code(
         }
     else:
         assert {n for n in names if before.get(n) != after.get(n)} == changed
+
+
+def test_a_page_is_imported_again_where_a_file_of_it_has_changed(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "edited"
+    home.mkdir()
+    (home / "__init__.py").write_text("from . import helpers")
+    (home / "helpers.py").write_text("BY = 1")
+    first = pages.import_page(home / "__init__.py")
+    assert pages.import_page(home / "__init__.py") is first
+    (home / "helpers.py").write_text("BY = 20")
+    again = pages.import_page(home / "__init__.py")
+    assert (first.helpers.BY, again.helpers.BY) == (1, 20)
 
 
 def test_of_the_library_what_measures_counts_when_it_is_reached(tmp_path: Path) -> None:

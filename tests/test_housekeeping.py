@@ -1,13 +1,17 @@
 """What may be deleted, tables for other programs, and a run that is given minutes."""
 
 import csv
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from test_sensitivity import SLOW
 
-from dlclaims import cli, housekeeping, results, suite
+from dlclaims import cli, housekeeping, results, store, suite
 from dlclaims.errors import Locked, TimeUp, UsageError
+from dlclaims.execution import context
+from dlclaims.pages import grid
 from dlclaims.shelf import Shelf, shelve
 from dlclaims.store import Store
 
@@ -43,7 +47,8 @@ def test_damaged_cells_and_logs_go(out: Path, folder: Path) -> None:
     cells = Store(out / "cells")
     (file, record), *_ = cells.items("slow")
     file.write_bytes(file.read_bytes()[:-20])
-    assert cells.get(record.key) is None
+    with cells.hold():
+        assert cells.get(record.key) is None
     cells.write_failure("0" * 64, "a trace")
     found = housekeeping.clean(out, shelf_of(folder), stale=False)
     assert sorted(leaving.reason for leaving in found) == [
@@ -63,6 +68,35 @@ def test_cells_of_other_code_are_stale(out: Path, folder: Path) -> None:
     assert len(found) == 4
     housekeeping.clean(out, edited, stale=True)
     assert [*Store(out / "cells").items("slow")] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "number"),
+    [
+        ("its variant is gone", 2),
+        ("packages have changed", 4),
+        (f"a cell of schema {store.SCHEMA}", 4),
+    ],
+)
+def test_cells_of_other_grids_packages_and_schemas_are_stale(
+    out: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: str,
+    number: int,
+) -> None:
+    shelf = shelf_of(folder)
+    if "variant" in reason:
+        page, less = shelf.pages["slow"], grid(level=(1,))
+        (study,) = page.studies
+        edited = replace(study, standard=less, smoke=less)
+        shelf.pages["slow"] = replace(page, studies=(edited,))
+    if "packages" in reason:
+        monkeypatch.setattr(context, "versions", lambda: {"numpy": "0.9"})
+    if "schema" in reason:
+        monkeypatch.setattr(store, "SCHEMA", store.SCHEMA + 1)
+    found = [*housekeeping.leavings(out, shelf, stale=True)]
+    assert [leaving.reason for leaving in found] == [reason] * number
 
 
 def test_cells_of_a_page_that_is_not_at_hand_stay(out: Path) -> None:
@@ -120,10 +154,32 @@ def test_a_run_that_is_given_minutes_keeps_its_cells(
     out = tmp_path / "short"
     with pytest.raises(TimeUp, match="finished cells are kept"):
         run(folder, out, max_minutes=1e-6)
-    assert len([*Store(out / "cells").items("slow")]) >= 1
     assert results.names(out) == ()
     run(folder, out)
     assert results.names(out) == ("slow",)
+
+
+def test_sensitivity_cells_that_fail_are_told_and_tried_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, out = folder / "slow.py", tmp_path / "results"
+    fails = 'import os\n    assert variant.arm != "longer" or "FAIL" not in os.environ'
+    steps = "    steps, rates"
+    page.write_text(page.read_text().replace(steps, f"    {fails}\n{steps}"))
+    go = partial(suite.run, "slow", out=out, folders=[folder], jobs=1)
+    monkeypatch.setenv("FAIL", "1")
+    for _ in range(2):
+        (found,) = go()
+        assert len(found.failed) == 2
+        assert {*found.manifest["failed"]} == {*found.failed}
+    monkeypatch.delenv("FAIL")
+    (again,) = go(only_failed=True)
+    assert again.trained >= 2
+    assert (again.failed, again.manifest["failed"]) == ({}, {})
+    tried = results.read_json(out / "slow" / "sensitivity.json")
+    arms = [one["arm"] for one in tried["claims"]["slow-gain"]["document"]]
+    assert arms == ["longer", "equal-work"]
+    assert go(only_failed=True) == ()
 
 
 def test_the_command_tells_what_it_deletes(

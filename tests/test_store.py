@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dlclaims import store
 from dlclaims.errors import DamagedCell, EnvironmentFault, Locked
 from dlclaims.plan import Cell
-from dlclaims.store import Context, Record, Store
+from dlclaims.store import Context, OtherSchema, Record, Store
 
 CELL = Cell(
     "page", "study", "evaluation", (("width", 3), ("init", "he")), (0.1,), (0, 1)
@@ -131,8 +131,30 @@ def test_every_damaged_byte_and_every_cut_is_detected() -> None:
 def test_another_schema_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = store.encode(record())
     monkeypatch.setattr(store, "SCHEMA", store.SCHEMA + 1)
-    with pytest.raises(DamagedCell, match=f"schema {store.SCHEMA - 1}"):
+    with pytest.raises(OtherSchema, match=f"schema {store.SCHEMA - 1}"):
         store.decode(raw)
+
+
+def test_cells_of_another_schema_are_left_alone_and_explain_a_miss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Store(tmp_path).put(record())
+    content = b'{"schema":%d,"cells":[]}' % store.SCHEMA
+    other = tmp_path / "page" / "00" / f"{'0' * 64}.json"
+    other.parent.mkdir()
+    other.write_bytes(
+        store.SEAL % (hashlib.sha256(content).hexdigest().encode(), content)
+    )
+    before = files(tmp_path / "page")
+    monkeypatch.setattr(store, "SCHEMA", store.SCHEMA + 1)
+    cells = Store(tmp_path)
+    with cells.hold():
+        assert cells.get(store.key(CELL, CONTEXT)) is None
+        assert [*cells.items("page")] == []
+        told = cells.miss_reason(CELL, replace(CONTEXT, device="gpu"))
+    assert told == f"schema {store.SCHEMA - 1} -> {store.SCHEMA}; device cpu -> gpu"
+    assert files(tmp_path / "page") == before
+    assert caplog.text == ""
 
 
 def test_a_cell_is_found_by_its_key_alone(tmp_path: Path) -> None:
@@ -164,11 +186,46 @@ def test_a_damaged_cell_is_put_aside_and_can_be_written_again(
     with caplog.at_level(logging.WARNING):
         assert cells.get(key) is None
     assert str(path) in caplog.text
+    assert path.exists()  # who only reads moves nothing
+    assert cells.miss_reason(CELL, CONTEXT) == "its stored cell was damaged"
+    with cells.hold():
+        assert cells.get(key) is None
     assert (tmp_path / "quarantine" / path.name).exists()
     assert cells.miss_reason(CELL, CONTEXT) == "its stored cell was damaged"
     cells.put(record())
     assert cells.get(key) is not None
-    assert cells.miss_reason(CELL, CONTEXT) == ""
+
+
+def test_a_reader_misses_a_cell_that_vanishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = Store(tmp_path)
+    cells.put(record())
+    read = Path.read_bytes
+
+    def vanish(file: Path) -> bytes:
+        file.unlink(missing_ok=True)
+        return read(file)
+
+    monkeypatch.setattr(Path, "read_bytes", vanish)
+    assert cells.get(record().key) is None
+    assert cells.miss_reason(CELL, CONTEXT) == "never run"
+
+
+def test_a_cell_whose_key_is_that_of_other_values_is_damaged(tmp_path: Path) -> None:
+    cells = Store(tmp_path)
+    forged = replace(record(), meta={**record().meta, "device": "gpu"})
+    cells.put(forged)
+    assert cells.get(forged.key) is None
+    assert [*cells.items("page")] == []
+
+
+def test_what_is_not_found_always_has_a_reason(tmp_path: Path) -> None:
+    cells = Store(tmp_path)
+    cells.put(record())
+    assert len(cells.documents("page")) == 1
+    shutil.rmtree(tmp_path / "page")
+    assert cells.miss_reason(CELL, CONTEXT) == "never run"
 
 
 def test_a_cell_under_another_name_is_damaged(tmp_path: Path) -> None:
@@ -178,7 +235,8 @@ def test_a_cell_under_another_name_is_damaged(tmp_path: Path) -> None:
     other = "0" * 64
     path.parent.with_name("00").mkdir()
     shutil.copy(path, path.parent.with_name("00") / f"{other}.json")
-    assert cells.get(other) is None
+    with cells.hold():
+        assert cells.get(other) is None
     assert files(tmp_path / "quarantine") == [f"{other}.json"]
 
 
@@ -191,6 +249,22 @@ def test_the_first_writer_wins_unless_told_to_replace(tmp_path: Path) -> None:
     assert path.read_bytes() == store.encode(record())
     cells.put(second, replace=True)
     assert path.read_bytes() == store.encode(second)
+
+
+def test_a_file_system_without_links_keeps_cells_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(store.os, "link", refuse)
+    cells = Store(tmp_path)
+    cells.put(record())
+    cells.put(replace(record(), table=TABLE.assign(value=2.0)))
+    assert files(tmp_path) == [f"{record().key}.json"]
+    found = cells.get(record().key)
+    assert found is not None
+    assert store.encode(found) == store.encode(record())
 
 
 @pytest.mark.parametrize("call", ["fsync", "link"])

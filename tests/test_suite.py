@@ -238,7 +238,9 @@ def test_what_a_kill_between_two_renames_left_is_put_right(tmp_path: Path) -> No
     (tmp_path / ".one.new").mkdir()
     (tmp_path / "two").mkdir()
     (tmp_path / ".two.old").mkdir()
+    (tmp_path / "two" / ".verdicts.json.part").write_text("half")
     results.mend(tmp_path)
+    assert [*(tmp_path / "two").iterdir()] == []
     assert (tmp_path / "one" / "a").read_text() == "a"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "two"]
 
@@ -260,6 +262,18 @@ def test_a_damaged_result_file_says_how_to_mend_it(tmp_path: Path) -> None:
     (tmp_path / "verdicts.json").write_text("{")
     with pytest.raises(EnvironmentFault, match="run its page again"):
         results.read_json(tmp_path / "verdicts.json")
+
+
+def test_a_full_disk_leaves_no_part_of_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(results.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        results.write_json(tmp_path / "verdicts.json", {})
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_full_disk_is_told_with_its_path(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ import click
 
 from dlclaims import __version__, results
 from dlclaims.cli import authoring, options, overview, terminal
-from dlclaims.errors import DlclaimsError
+from dlclaims.errors import DlclaimsError, TimeUp
 from dlclaims.plan import PROFILES, parse_seeds
 from dlclaims.report import words
 from dlclaims.shelf import Shelf, shelve
@@ -38,9 +39,13 @@ def call(arguments: list[str]) -> int:
     debug = "--debug" in arguments or bool(os.environ.get("DLCLAIMS_DEBUG"))
     logging.getLogger("dlclaims").handlers = [_Notes()]
     try:
-        return cli.main(arguments, "dlclaims", standalone_mode=False) or 0
+        # The words themselves go along as click's object, for advice that repeats them.
+        done = cli.main(arguments, "dlclaims", standalone_mode=False, obj=arguments)
+        return done or 0
     except click.Abort:
-        terminal.note("interrupted; finished cells are kept: the same command goes on")
+        without = " without --fresh" if "--fresh" in arguments else ""
+        words = f"interrupted; finished cells are kept: the same command{without}"
+        terminal.note(f"{words} goes on")
         return INTERRUPTED
     except Exception as error:
         if debug:
@@ -181,7 +186,9 @@ def show(
     " $DLCLAIMS_DATA.",
 )
 @click.option("--fresh", is_flag=True, help="Measure again what is stored.")
-@click.option("--only-failed", is_flag=True, help="Only pages that lost cells.")
+@click.option(
+    "--only-failed", is_flag=True, help="Only pages that lost cells or broke."
+)
 @click.option(
     "--max-minutes",
     type=options.Number(
@@ -189,6 +196,7 @@ def show(
     ),
     help="Stop after so long; the same command goes on.",
 )
+@options.cell_minutes
 @click.option("--dry-run", is_flag=True, help="Tell which cells would run, and why.")
 @options.as_json
 @options.verbosity
@@ -206,6 +214,7 @@ def run(
     fresh: bool,
     only_failed: bool,
     max_minutes: float | None,
+    cell_minutes: float,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -223,34 +232,44 @@ def run(
 
     folder = out or results.default_out()
     numbers = parse_seeds(seeds) if seeds is not None else None
+    executor = "dask" if scheduler else executor
+    execution.check(jobs, executor, scheduler)
     wanted = design(names, profile=profile, seeds=numbers, folders=folders)
     if dry_run:
-        prospects = survey.dry_run(wanted, folder, device=device, fresh=fresh)
+        prospects = survey.dry_run(
+            wanted, folder, device=device, executor=executor, fresh=fresh
+        )
         _print(overview.prospects(prospects), as_json, terminal.prospects)
         terminal.tell_left_out(wanted.left_out)
         return _tell_broken(wanted.shelf, wanted.names)
-    with Progress(
-        wanted.all_cells(),
-        survey.seconds_before(folder, wanted.names),
-        jobs or len(execution.slots(device)),
-        verbosity=verbose - quiet,
-        color=click.get_current_context().color,
-    ) as progress:
-        found = suite.run(
-            names,
-            profile=profile,
-            seeds=numbers,
-            jobs=jobs,
-            device=device,
-            executor="dask" if scheduler else executor,
-            scheduler=scheduler,
-            out=folder,
-            folders=folders,
-            fresh=fresh,
-            only_failed=only_failed,
-            max_minutes=max_minutes,
-            on_event=progress,
-        )
+    try:
+        with Progress(
+            wanted.all_cells(),
+            survey.seconds_before(folder, wanted.names),
+            jobs or execution.workers(device, executor, scheduler),
+            verbosity=verbose - quiet,
+            color=click.get_current_context().color,
+        ) as progress:
+            found = suite.run(
+                names,
+                profile=profile,
+                seeds=numbers,
+                jobs=jobs,
+                device=device,
+                executor=executor,
+                scheduler=scheduler,
+                out=folder,
+                folders=folders,
+                fresh=fresh,
+                only_failed=only_failed,
+                max_minutes=max_minutes,
+                cell_minutes=cell_minutes,
+                on_event=progress,
+            )
+    except TimeUp as over:
+        terminal.tell_failures(over.failed, _again("--only-failed"))
+        terminal.note(f"{over.received}; to go on: {_again()}")
+        return FAILED if over.failed else 0
     if not quiet:
         terminal.tell_left_out(wanted.left_out)
         trained, stored = (
@@ -259,7 +278,7 @@ def run(
         terminal.note(f"{words.count(trained, 'cell')} trained, {stored} stored")
     _print(overview.outcome(found, folder), as_json, terminal.outcome)
     for page in found:
-        terminal.tell_failures(page.failed)
+        terminal.tell_failures(page.failed, _again("--only-failed"))
         if page.error:
             terminal.tell(page.error)
     return FAILED if any(page.failed or page.error for page in found) else 0
@@ -325,6 +344,7 @@ def power(
 @options.jobs
 @options.device
 @options.executor
+@options.cell_minutes
 @options.out
 @options.pages
 @options.as_json
@@ -338,6 +358,7 @@ def calibrate(
     device: str,
     executor: str,
     scheduler: str | None,
+    cell_minutes: float,
     out: Path | None,
     folders: Sequence[Path],
     as_json: bool,
@@ -355,11 +376,13 @@ def calibrate(
     from dlclaims.cli.progress import Progress
 
     folder = out or results.default_out()
+    executor = "dask" if scheduler else executor
+    execution.check(jobs, executor, scheduler)
     wanted = calibration.prepare(names, profile=profile, out=folder, folders=folders)
     with Progress(
         calibration.all_cells(wanted),
         survey.seconds_before(folder, wanted.names),
-        jobs or len(execution.slots(device)),
+        jobs or execution.workers(device, executor, scheduler),
         verbosity=verbose - quiet,
         color=click.get_current_context().color,
     ) as progress:
@@ -369,17 +392,18 @@ def calibrate(
             simulated=simulated,
             jobs=jobs,
             device=device,
-            executor="dask" if scheduler else executor,
+            executor=executor,
             scheduler=scheduler,
             out=folder,
             folders=folders,
+            cell_minutes=cell_minutes,
             on_event=progress,
         )
     shelf = shelve(folders)
     suite.write_report(folder, shelf, shelf.pages)
     told = {"calibration": found.calibrated, "replication": found.replicated}
     _print(told, as_json, calibrated.text)
-    terminal.tell_failures(found.failed)
+    terminal.tell_failures(found.failed, _again())
     if found.failed:
         return FAILED
     return 0 if found.calibrated["passed"] else GATE
@@ -394,11 +418,13 @@ def report(check: bool, out: Path | None, folders: Sequence[Path]) -> int:
     """Render the report again from the results; nothing is trained."""
     from dlclaims import suite
     from dlclaims.report import check as check_report
+    from dlclaims.store import Store
 
     folder = out or results.default_out()
     shelf = shelve(folders)
     if not check:
-        click.echo(suite.write_report(folder, shelf))
+        with Store(folder / "cells").hold():
+            click.echo(suite.write_report(folder, shelf))
         return _tell_broken(shelf)
     differences = check_report(folder, shelf.pages)
     for difference in differences:
@@ -574,6 +600,15 @@ def completion(shell: str) -> int:
     """Print what a shell reads to complete commands, options, pages and claims."""
     click.echo(authoring.completion(shell, cli))
     return 0
+
+
+def _again(*words: str) -> str:
+    """Return the command that goes on with this one, as a shell takes it.
+
+    It has no ``--fresh``, which would measure again what is stored.
+    """
+    own = [word for word in click.get_current_context().obj if word != "--fresh"]
+    return shlex.join(["dlclaims", *own, *(word for word in words if word not in own)])
 
 
 def _print(found: Any, as_json: bool, text: Callable[[Any], str]) -> None:

@@ -12,6 +12,7 @@ import click
 
 from dlclaims.data import images
 from dlclaims.errors import EnvironmentFault, UsageError
+from dlclaims.suite import CELL_MINUTES
 
 Command = Callable[..., int]
 
@@ -60,7 +61,16 @@ class Number(click.ParamType[Any]):
 jobs = click.option(
     "--jobs",
     type=Number(click.IntRange(min=1), "a number of workers from 1 up"),
-    help="Workers. Default: one a core as far as memory goes, on GPUs one a card.",
+    help="Workers. Default: one a core as far as memory goes, on GPUs one a card; a"
+    " scheduler has its own.",
+)
+
+cell_minutes = click.option(
+    "--cell-minutes",
+    type=Number(click.FloatRange(min=0, min_open=True), "a number of minutes above 0"),
+    default=CELL_MINUTES,
+    show_default=True,
+    help="A cell that takes longer fails.",
 )
 
 device = click.option(

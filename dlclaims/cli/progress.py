@@ -28,8 +28,8 @@ class Progress:
         first event.
     expected : mapping of str to float
         Seconds that cells took before, by label; may lack some.
-    jobs : int
-        Worker processes.
+    jobs : int or None
+        Workers; None where a scheduler has them, so that no time can be told.
     verbosity : int
         -1 shows failures only, 0 how far the run is, 1 also a line for each cell.
     color : bool or None
@@ -40,7 +40,7 @@ class Progress:
         self,
         cells: Iterable[Cell],
         expected: Mapping[str, float],
-        jobs: int,
+        jobs: int | None,
         verbosity: int = 0,
         color: bool | None = None,
     ):
@@ -84,7 +84,7 @@ class Progress:
     @property
     def seconds_left(self) -> float | None:
         """What the cells that are left will take; None when nothing is known yet."""
-        if not self._seen:
+        if not self._seen or self._jobs is None:
             return None
         usual = sum(self._seen) / len(self._seen)
         every = (usual if s is None else s for s in self._left.values())
@@ -93,10 +93,11 @@ class Progress:
     def _begin(self) -> None:
         self._told = time.monotonic()
         if self._verbosity >= 0:
+            jobs = self._jobs
+            workers = count(jobs, "worker") if jobs else "the scheduler's workers"
             note(
-                f"{count(len(self._left), 'cell')} to run"
-                f" ({self._cached} stored) with {count(self._jobs, 'worker')}:"
-                f" {duration(self.seconds_left)}"
+                f"{count(len(self._left), 'cell')} to run ({self._cached} stored)"
+                f" with {workers}: {duration(self.seconds_left)}"
             )
         if self._bar:
             self._bar.start()

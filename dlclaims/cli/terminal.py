@@ -404,14 +404,14 @@ def leavings(found: Sequence[Leaving], out: Path, dry_run: bool) -> str:
     return "\n".join([head, *lines])
 
 
-def tell_failures(failed: Mapping[str, str]) -> None:
-    """Tell which cells a run lost; of many, the first three."""
+def tell_failures(failed: Mapping[str, str], again: str) -> None:
+    """Tell which cells a run lost, and how to try `again`; of many, the first three."""
     for label, message in list(failed.items())[:3]:
         tell(
             DlclaimsError(
                 f"the cell {label} to be measured",
                 message,
-                "dlclaims run --only-failed, once its cause is mended",
+                f"{again}, once its cause is mended",
             )
         )
     if len(failed) > 3:

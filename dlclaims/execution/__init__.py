@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlclaims import pages, store
 from dlclaims.engine.numerics import Numerics
-from dlclaims.errors import PageError, UsageError, nearest
+from dlclaims.errors import PageError, TimeUp, UsageError, nearest
 from dlclaims.execution import worker
 from dlclaims.execution.cluster import Cluster
 from dlclaims.execution.context import context_of, resolve_device, slots
@@ -16,9 +17,10 @@ from dlclaims.execution.local import Outcome, Pool, Task
 from dlclaims.plan import Cell
 from dlclaims.store import Context, Record, Store
 
-__all__ = ["Failure", "Result", "outlook", "run", "slots"]
+__all__ = ["Failure", "Result", "check", "outlook", "run", "slots", "workers"]
 
 EXECUTORS = ("local", "dask")
+SCHEDULER = "tcp://host:port or tls://host:port"
 
 #: Called with what happened (``cached``, ``started``, ``finished``, ``retried`` or
 #: ``failed``), the cell, and the seconds that it took so far.
@@ -43,17 +45,58 @@ class Result:
     failures: tuple[Failure, ...]
 
 
+def check(jobs: int | None, executor: str, scheduler: str | None) -> None:
+    """Check the words that say who runs the cells. Raises UsageError."""
+    if jobs is not None and jobs < 1:
+        raise UsageError("at least one worker", f"--jobs {jobs}", "give 1 or more")
+    if executor not in EXECUTORS:
+        hint = nearest(executor, EXECUTORS)
+        raise UsageError(" or ".join(EXECUTORS), f"executor {executor}", hint)
+    if scheduler is None:
+        return
+    protocol, _, place = scheduler.partition("://")
+    if protocol not in ("tcp", "tls") or not place:
+        hint = "give the address that dask scheduler prints"
+        raise UsageError(SCHEDULER, f"--scheduler {scheduler}", hint)
+    if jobs is not None:
+        hint = "start so many workers there, and leave --jobs out"
+        raise UsageError("--jobs or --scheduler", "both", hint)
+
+
+def workers(
+    device: str, executor: str = "local", scheduler: str | None = None
+) -> int | None:
+    """Return how many workers fill this machine; None where a scheduler has them.
+
+    Dask's workers may see cards that this process does not: here cores are counted.
+    """
+    if scheduler is not None:
+        return None
+    return len(slots("cpu" if executor == "dask" else device))
+
+
+def device_of(device: str, executor: str) -> str:
+    """Return ``cpu`` or ``gpu``: what workers use. Raises as `resolve_device`.
+
+    What Dask's workers see is theirs to tell; there, auto is cpu.
+    """
+    if executor == "dask":
+        return "gpu" if device == "gpu" else "cpu"
+    return resolve_device(device)
+
+
 def run(
     cells: Iterable[Cell],
     cell_store: Store,
     *,
     folders: Sequence[Path],
-    jobs: int = 1,
+    jobs: int | None = None,
     device: str = "auto",
     executor: str = "local",
     scheduler: str | None = None,
     fresh: bool = False,
     time_limit: float | None = None,
+    deadline: float = math.inf,
     on_event: OnEvent = lambda kind, cell, seconds: None,
     follow: Follow = lambda record: (),
 ) -> Result:
@@ -69,10 +112,10 @@ def run(
         Held for this run alone.
     folders : sequence of Path
         Where the pages of the cells are.
-    jobs : int
-        Worker processes.
+    jobs : int, optional
+        Worker processes, 1 by default; a scheduler has its own.
     device : str
-        ``cpu``, ``gpu`` or ``auto``; on a cluster, auto is cpu.
+        ``cpu``, ``gpu`` or ``auto``, as `device_of` understands it.
     executor : str
         ``local``, or ``dask``.
     scheduler : str, optional
@@ -81,6 +124,8 @@ def run(
         Measure again what is stored, and replace it.
     time_limit : float, optional
         Seconds that a cell may take.
+    deadline : float
+        When to end, whatever is being measured, by `time.monotonic`.
     on_event : callable
     follow : callable
         Given a finished or stored record, returns the cells that it makes known; for
@@ -94,27 +139,30 @@ def run(
         Another run holds the store.
     EnvironmentFault
         No GPU where one is asked for; a full disk; workers that do not start.
+    TimeUp
+        The deadline has passed and cells are left.
     KeyboardInterrupt
         After the workers were ended.
     """
-    if jobs < 1:
-        raise UsageError("at least one worker", f"--jobs {jobs}", "give 1 or more")
-    if executor not in EXECUTORS:
-        hint = nearest(executor, EXECUTORS)
-        raise UsageError(" or ".join(EXECUTORS), f"executor {executor}", hint)
+    check(jobs, executor, scheduler)
+    device = device_of(device, executor)
+    contexts = _Contexts(folders, device)
+    limits = time_limit, deadline
     pool: Pool | Cluster
     if executor == "dask":
-        there = "gpu" if device == "gpu" else "cpu"
-        contexts = _Contexts(folders, there)
-        pool = Cluster(jobs, there, scheduler, time_limit)
+        pool = Cluster(jobs or 1, device, scheduler, *limits)
     else:
-        contexts = _Contexts(folders, resolve_device(device))
-        pool = Pool(jobs, contexts.device, slots(contexts.device), time_limit)
+        pool = Pool(jobs or 1, device, slots(device), *limits)
     with cell_store.hold(), pool:
         job = _Run(cell_store, contexts, pool, fresh, on_event, follow)
         job.offer(cells)
-        for outcome in pool.outcomes():
-            job.settle(outcome)
+        try:
+            for outcome in pool.outcomes():
+                job.settle(outcome)
+        except TimeUp as over:
+            lost = job.result().failures
+            over.failed = {failure.cell.label: failure.message for failure in lost}
+            raise
     return job.result()
 
 
@@ -124,10 +172,11 @@ def outlook(
     *,
     folders: Sequence[Path],
     device: str = "auto",
+    executor: str = "local",
     fresh: bool = False,
 ) -> tuple[tuple[Cell, str], ...]:
     """Return for each cell why it would be measured; an empty text if it is stored."""
-    contexts = _Contexts(folders, resolve_device(device))
+    contexts = _Contexts(folders, device_of(device, executor))
     found = []
     for cell in cells:
         _, own = contexts.of(cell)

@@ -6,22 +6,34 @@ come back as bytes, which the run checks and commits as it does its own.
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import queue
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from dlclaims import __version__, pages
-from dlclaims.errors import EnvironmentFault
+from dlclaims.errors import DlclaimsError, EnvironmentFault
 from dlclaims.execution import remote
-from dlclaims.execution.context import backend
-from dlclaims.execution.local import Outcome, Task, measured
+from dlclaims.execution.context import backend, versions
+from dlclaims.execution.local import Outcome, Task, check_time, measured
 
-#: Seconds until a scheduler must answer, and until it must have a worker.
+#: Seconds until a scheduler must answer, and that it may be without a worker.
 PATIENCE = 10.0
+
+#: Seconds without news after which the scheduler is asked for its workers.
+PAUSE = 1.0
+
+#: Packages whose loggers print tracebacks of what is told here in one line.
+TALKATIVE = ("distributed", "tornado", "asyncio")
 
 
 class Cluster:
@@ -40,6 +52,8 @@ class Cluster:
         configuration names.
     time_limit : float, optional
         Seconds that one task may take.
+    deadline : float
+        When `outcomes` ends with TimeUp, by `time.monotonic`.
 
     Raises
     ------
@@ -53,9 +67,10 @@ class Cluster:
         device: str,
         scheduler: str | None = None,
         time_limit: float | None = None,
+        deadline: float = math.inf,
     ):
         self._jobs, self._device, self._scheduler = jobs, device, scheduler
-        self._limit = time_limit
+        self._limit, self._deadline = time_limit, deadline
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._tasks: dict[Any, Task] = {}
         self._begun: list[Task] = []
@@ -68,15 +83,18 @@ class Cluster:
             raise EnvironmentFault(
                 "the package distributed", "none", "pip install 'dlclaims[dask]'"
             ) from error
+        _silence()
         address = self._scheduler
         if address is None:
-            self._local = distributed.LocalCluster(
-                n_workers=self._jobs,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",
-                host="127.0.0.1",
-            )
+            with _without_interrupts():
+                self._local = distributed.LocalCluster(
+                    n_workers=self._jobs,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    host="127.0.0.1",
+                )
             address = self._local.scheduler_address
+        self._address = address
         try:
             self._client = distributed.Client(
                 address, timeout=PATIENCE, set_as_default=False
@@ -93,7 +111,7 @@ class Cluster:
                 " machine",
             ) from error
         try:
-            self._check_workers(address)
+            self._check_workers()
         except BaseException:
             self.__exit__()
             raise
@@ -115,6 +133,7 @@ class Cluster:
             "page": texts(task.file),
             "device": self._device,
             "backend": backend(),
+            "versions": {"dlclaims": __version__, **versions()},
             "limit": self._limit,
         }
         future = self._client.submit(remote.measure, message, pure=False)
@@ -127,36 +146,74 @@ class Cluster:
         while self._tasks:
             while self._begun:
                 yield Outcome("started", self._begun.pop(0))
-            future = self._done.get()
-            task = self._tasks.pop(future)
-            yield self._outcome(future, task)
+            yield self._next()
+
+    def _next(self) -> Outcome:
+        """Return what became of the next task, while there are workers to wait for."""
+        has_worker = time.monotonic()
+        while True:
+            check_time(self._deadline)
+            left = self._deadline - time.monotonic()
+            with suppress(queue.Empty):
+                future = self._done.get(timeout=max(0.0, min(PAUSE, left)))
+                try:
+                    outcome = self._outcome(future, self._tasks[future])
+                except TimeoutError:  # its worker has died: the answer comes again
+                    self._done.put(future)
+                except (OSError, CancelledError) as error:
+                    raise self._lost() from error
+                else:
+                    del self._tasks[future]
+                    return outcome
+            if self._workers():
+                has_worker = time.monotonic()
+            elif time.monotonic() > has_worker + PATIENCE:
+                raise EnvironmentFault(
+                    f"a worker at {self._address}",
+                    f"none for {PATIENCE:g} s",
+                    "start one and run again: finished cells are kept",
+                )
+
+    def _workers(self) -> int:
+        """Return the number of workers that the scheduler has now."""
+        client = self._client
+        try:
+            found = client.sync(client.scheduler.ncores, callback_timeout=PATIENCE)
+        except (OSError, TimeoutError) as error:
+            raise self._lost() from error
+        return len(found)
+
+    def _lost(self) -> EnvironmentFault:
+        return EnvironmentFault(
+            f"the Dask scheduler at {self._address} to stay",
+            "its connection was lost",
+            "run again: finished cells are kept",
+        )
 
     def _outcome(self, future: Any, task: Task) -> Outcome:
-        if future.status == "cancelled":
-            raise EnvironmentFault(
-                f"the Dask scheduler at {self._client.scheduler.address} to stay",
-                "its connection was lost",
-                "run again: finished cells are kept",
-            )
-        if future.status == "error":
-            error = future.exception()
+        error = future.exception(timeout=PATIENCE)
+        if error:
+            if isinstance(error, EnvironmentFault):  # that worker would fail them all
+                raise error
             words = f"{type(error).__name__}: {error}".splitlines()[0]
+            if isinstance(error, DlclaimsError):
+                words = str(error)
             return Outcome("failed", task, 0.0, None, words, repr(error))
-        told = future.result()
+        told = future.result(timeout=PATIENCE)
         if told["record"]:
             return measured(task, told["seconds"], told["record"])
         return Outcome(
             told["kind"], task, told["seconds"], None, told["message"], told["trace"]
         )
 
-    def _check_workers(self, address: str) -> None:
+    def _check_workers(self) -> None:
         try:
             self._client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError as error:
             raise EnvironmentFault(
-                f"a worker at {address}",
+                f"a worker at {self._address}",
                 f"none within {PATIENCE:g} s",
-                f"start one where dlclaims is installed: dask worker {address}",
+                f"start one where dlclaims is installed: dask worker {self._address}",
             ) from error
 
         def version() -> str:  # travels as code: dlclaims may be lacking there
@@ -174,6 +231,24 @@ class Cluster:
                 ", ".join(f"{told} at {place}" for place, told in other.items()),
                 "install the same version there",
             )
+
+
+def _silence() -> None:
+    """Quiet what reports by tracebacks; what matters of it is told by an error."""
+    for name in logging.root.manager.loggerDict:
+        if name.partition(".")[0] in TALKATIVE:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start threads and processes that Ctrl-C does not reach: they inherit a mask."""
+    resource_tracker.ensure_running()  # which lifts the mask where it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def texts(file: Path) -> dict[str, str] | None:

@@ -3,8 +3,8 @@
 A cell is measured again when code changed that its values can depend on, and only
 then. So a digest is taken of syntax trees without positions, comments, docstrings and
 the annotations of functions; and, on a page, only of the definitions that ``measure``
-reaches by name, directly or through others. Of the library's part that trains, whole
-modules count.
+reaches by name, directly or through others, and of what it is called with. Of the
+library's part that trains, whole modules count.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ WORDS = "dlclaims.errors"
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 Target = tuple[str, str | None]  # module, name in it; None is the whole module
+
+#: What every `measure` is called with; only its methods know what else it reaches.
+ARGUMENTS: tuple[Target, ...] = (
+    ("dlclaims.pages", "Variant"),
+    ("dlclaims.plan", "Cell"),
+    ("dlclaims.seeds", None),
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def closure(page: ModuleType, measure: Callable[..., Any]) -> dict[str, str]:
         home, name = measure.__module__, measure.__qualname__
         if not any(name in s.defines for s in _statements(home)):
             home, name = page.__name__, None
-    start: list[Target] = [("dlclaims.seeds", None), (home, name)]
+    start: list[Target] = [*ARGUMENTS, (home, name)]
     found: dict[str, str] = {}
     while start:
         target = start.pop()

@@ -20,6 +20,18 @@ from dlclaims.store import Context
 DEVICES = ("auto", "cpu", "gpu")
 BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 
+#: Packages whose numbers a measurement may use, beside those of the backend.
+PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "keras")
+
+#: Variables of a user's environment by which a backend computes other numbers.
+FLAGS = (
+    *("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_WINOGRAD_NONFUSED"),
+    *("JAX_ENABLE_X64", "JAX_DEFAULT_PRNG_IMPL", "JAX_THREEFRY_PARTITIONABLE"),
+    *("ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE"),
+)
+#: What a worker adds to XLA_FLAGS, on a GPU and in `numerics.pin`.
+OWN_FLAGS = ("--xla_gpu_deterministic_ops=true", "--xla_cpu_multi_thread_eigen=false")
+
 #: Where Linux, and Linux within Windows, show a GPU that CUDA could use.
 GPU_NODES = ("nvidia[0-9]*", "dxg")
 COUNT_CARDS = "import keras; print(len(keras.distribution.list_devices('gpu')))"
@@ -47,15 +59,30 @@ def context_of(page: Page, study: Study, device: str, numerics: Numerics) -> Con
     numerics : Numerics
         What this process has pinned, or what its workers will pin.
     """
-    packages = ("numpy", "scikit-learn", "keras", *BACKENDS[backend()])
     return Context(
         code=code.closure(pages.import_page(page.file), study.measure),
         data={n: data.DIGESTS.get(n) or data.load(n).digest for n in study.data},
-        versions={name: _version(name) for name in packages},
-        numerics=asdict(numerics),
+        versions=versions(),
+        numerics={**asdict(numerics), **flags()},
         backend=backend(),
         device=device,
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that make numbers."""
+    return {name: _version(name) for name in (*PACKAGES, *BACKENDS[backend()])}
+
+
+def flags() -> dict[str, str]:
+    """Return those of `FLAGS` that the user has set: the same here and in a worker."""
+    found = {
+        name: " ".join(
+            w for w in os.environ.get(name, "").split() if w not in OWN_FLAGS
+        )
+        for name in FLAGS
+    }
+    return {name: words for name, words in found.items() if words}
 
 
 def backend() -> str:

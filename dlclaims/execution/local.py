@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 import queue
 import signal
@@ -11,31 +13,39 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlclaims import store
-from dlclaims.errors import DamagedCell, EnvironmentFault
-from dlclaims.execution.context import NO_CARD, ON_GPU
+from dlclaims.errors import DamagedCell, EnvironmentFault, TimeUp
+from dlclaims.execution.context import NO_CARD, ON_GPU, OWN_FLAGS
 from dlclaims.plan import Cell
-from dlclaims.store import Record
+from dlclaims.store import OtherSchema, Record
+
+if TYPE_CHECKING:
+    import filelock
 
 #: A worker is replaced after this many cells, or when it holds this much memory of its
 #: own: a process that builds models grows by some MB with each of them.
 CELLS_PER_WORKER = 200
 BYTES_PER_WORKER = 3 << 30
 
+#: How often in a row a worker may die while it starts, until that is no accident.
+RESTARTS = 3
+
+#: Where processes of this machine tell each other which cards they have taken.
+CARDS = Path(tempfile.gettempdir()) / f"dlclaims-cards-{os.getuid()}"
+
 #: Read by numerical libraries when they are loaded, so before a worker can set them.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 #: A worker sees the modules that this process sees, however they were found.
 START = (
-    "import sys; device, *sys.path[:] = sys.argv[1:];"
-    " from dlclaims.execution import worker; worker.main(device)"
+    "import sys; device, replies, *sys.path[:] = sys.argv[1:];"
+    " from dlclaims.execution import worker; worker.main(device, int(replies))"
 )
 
 
@@ -72,10 +82,17 @@ def measured(task: Task, seconds: float, text: str) -> Outcome:
     """Return what a worker's answer to a task makes known: a record, or its damage."""
     try:
         record = store.decode(text.encode(errors="replace"))
-    except DamagedCell as error:
+    except (DamagedCell, OtherSchema) as error:
         words = f"its worker's answer is damaged: {error.received}"
         return Outcome("failed", task, seconds, None, words)
     return Outcome("finished", task, seconds, record)
+
+
+def check_time(deadline: float) -> None:
+    """Check that a run may go on. Raises TimeUp after `deadline`, by `monotonic`."""
+    if time.monotonic() >= deadline:
+        words = "the run to end within its minutes", "time is up"
+        raise TimeUp(*words, "run again: finished cells are kept")
 
 
 class Worker:
@@ -93,16 +110,24 @@ class Worker:
         self.programs: set[tuple[Any, ...]] = set()
         self._inbox = inbox
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `end`)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", START, device, *sys.path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment(device, card),
-            process_group=0,  # Ctrl-C is for the run, which then ends its workers
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        # Answers have a pipe of their own: anything may print before `main` begins.
+        answers, replies = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", START, device, str(replies), *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=self._errors,
+                stderr=self._errors,
+                env=environment(device, card),
+                pass_fds=(replies,),
+                process_group=0,  # Ctrl-C is for the run, which then ends its workers
+            )
+        except BaseException:
+            os.close(answers)
+            raise
+        finally:
+            os.close(replies)
+        threading.Thread(target=self._read, args=(answers,), daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -147,18 +172,20 @@ class Worker:
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"{name}\n{words}"
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as answers:
-            for line in answers:
-                if line.endswith(b"\n"):  # else it was killed while it wrote
+    def _read(self, answers: int) -> None:
+        try:
+            with os.fdopen(answers, "rb") as lines:
+                for line in lines:
                     self._inbox.put((self, json.loads(line)))
-        self._inbox.put((self, None))
+        except ValueError:  # it was killed while it wrote
+            pass
+        finally:
+            self._inbox.put((self, None))
 
 
 def environment(device: str, card: str = NO_CARD) -> dict[str, str]:
     """Return the environment of a worker process, which sees one card or none."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {OWN_FLAGS[0]}"
     on_gpu = {**ON_GPU, "XLA_FLAGS": flags.strip()}
     return {
         **os.environ,
@@ -168,6 +195,27 @@ def environment(device: str, card: str = NO_CARD) -> dict[str, str]:
         "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
         "PYTHONHASHSEED": "0",  # the order of a set of words must not change a value
     }
+
+
+def allot(cards: Sequence[str]) -> tuple[str, filelock.BaseFileLock | None]:
+    """Return the card that fewest workers of this machine use, and the lock on it.
+
+    A lock is held for each worker on a card, and dies with the process that holds it.
+    Where there is no card, there is nothing to lock.
+    """
+    import filelock
+
+    if NO_CARD in cards:
+        return NO_CARD, None
+    CARDS.mkdir(mode=0o700, exist_ok=True)
+    for turn in itertools.count():
+        for card in cards:
+            file = CARDS / f"{card.replace('/', '_')}-{turn}.lock"
+            lock = filelock.FileLock(file, thread_local=False)
+            with suppress(filelock.Timeout):
+                lock.acquire(blocking=False)
+                return card, lock
+    raise AssertionError("there is always another turn")
 
 
 class Pool:
@@ -187,6 +235,8 @@ class Pool:
         one of them only.
     time_limit : float, optional
         Seconds that one task may take.
+    deadline : float
+        When `outcomes` ends with TimeUp, by `time.monotonic`.
     """
 
     def __init__(
@@ -195,11 +245,15 @@ class Pool:
         device: str,
         cards: Sequence[str] = (NO_CARD,),
         time_limit: float | None = None,
+        deadline: float = math.inf,
     ):
         self._jobs, self._device, self._cards = jobs, device, cards
-        self._limit = time_limit
+        self._limit = math.inf if time_limit is None else time_limit
+        self._deadline = deadline
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._workers: list[Worker] = []
+        self._locks: dict[Worker, filelock.BaseFileLock] = {}
+        self._starts = 0  # that failed, since one went well
         self._pending: list[Task] = []
         self._alone: list[Task] = []
         self._retried: set[Cell] = set()
@@ -208,8 +262,8 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.end()
+        for worker in [*self._workers]:
+            self._drop(worker)
 
     def submit(self, task: Task) -> None:
         """Add a task; also while `outcomes` is being read."""
@@ -217,10 +271,9 @@ class Pool:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield what becomes of the tasks, as it happens, until none is left."""
-        while True:
+        while self._pending or self._alone or self._busy:
+            check_time(self._deadline)
             yield from self._assign()
-            if not (self._pending or self._alone or self._busy):
-                return
             try:
                 worker, message = self._inbox.get(timeout=self._patience())
             except queue.Empty:
@@ -242,9 +295,11 @@ class Pool:
                 for worker in self._workers[1:]:
                     self._drop(worker)
         while len(self._workers) < wanted:
-            taken = Counter(worker.card for worker in self._workers)
-            card = min(self._cards, key=taken.__getitem__)  # of equals the first
-            self._workers.append(Worker(self._device, card, self._inbox))
+            card, lock = allot(self._cards)
+            worker = Worker(self._device, card, self._inbox)
+            self._workers.append(worker)
+            if lock:
+                self._locks[worker] = lock
         for worker in [worker for worker in self._workers if worker.is_idle]:
             if self._pending:
                 task = self._choose(worker)
@@ -269,7 +324,8 @@ class Pool:
         task, seconds = worker.task, time.monotonic() - worker.since
         if message is None:
             words = self._drop(worker)
-            if not worker.is_ready:
+            self._starts += not worker.is_ready
+            if self._starts > RESTARTS:
                 raise EnvironmentFault(
                     "a worker process to start",
                     words.splitlines()[-1],
@@ -280,7 +336,7 @@ class Pool:
                 hint = "if memory ran out, close other programs"
                 yield self._again_alone(task, seconds, f"{died}; {hint}", words)
             return
-        worker.is_ready = True
+        worker.is_ready, self._starts = True, 0
         if task is None:
             return
         worker.task = None
@@ -308,13 +364,12 @@ class Pool:
         return Outcome(kind, task, seconds, None, message, trace)
 
     def _patience(self) -> float | None:
-        if self._limit is None or not self._busy:
-            return None
-        first = min(worker.since for worker in self._busy)
-        return max(0.0, first + self._limit - time.monotonic())
+        """Return the seconds until something must be ended; None for never."""
+        ends = (worker.since + self._limit for worker in self._busy)
+        left = min([self._deadline, *ends]) - time.monotonic()
+        return None if left == math.inf else max(0.0, left)
 
     def _stop_late(self) -> Iterator[Outcome]:
-        assert self._limit is not None
         for worker in self._busy:
             task, seconds = worker.task, time.monotonic() - worker.since
             if task is not None and seconds >= self._limit:
@@ -323,4 +378,7 @@ class Pool:
 
     def _drop(self, worker: Worker) -> str:
         self._workers.remove(worker)
-        return worker.end()
+        words = worker.end()
+        if lock := self._locks.pop(worker, None):
+            lock.release()
+        return words

@@ -155,10 +155,10 @@ def answer(task: dict[str, Any], device: str) -> dict[str, str]:
         }
 
 
-def main(device: str) -> None:
-    """Answer tasks from standard input until it ends."""
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a page or a library prints is no answer
+def main(device: str, descriptor: int) -> None:
+    """Answer tasks from standard input until it ends, into an open descriptor."""
+    replies = os.fdopen(descriptor, "w", encoding="utf-8")
+    os.set_inheritable(descriptor, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -175,7 +175,3 @@ def _listen(tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin:
         tasks.put(json.loads(line))
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
