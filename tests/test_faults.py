@@ -165,11 +165,11 @@ def test_a_run_that_is_killed(start, folder, whole, tmp_path, tally) -> None:
     for number in count():
         out = tmp_path / f"out-{number}"
         page = out / "faulty" / "manifest.json"
-        for aim in ("cells", "cells", "cells", "page", "report"):
+        for aim in (*["cells"] * 6, "page", "page", "report", "report"):
             if kills.total() == 50:
                 break
             before = written_at(page)
-            run = start(out)
+            run = start(out, "--jobs", "2")
             reach(run, aim, page, before, chance, whole)
             if not run.is_alive or run.signal(signal.SIGKILL) != -signal.SIGKILL:
                 break
@@ -194,7 +194,7 @@ def test_a_run_that_is_killed(start, folder, whole, tmp_path, tally) -> None:
     tally("run killed", kills.total(), **losses.counts(), detail=detail)
     assert min(kills[name] for name in ("cells", "page", "report")) > 0
     assert (losses.lost, losses.duplicated) == (0, 0)
-    assert losses.recomputed <= kills["cells"]  # the cells in flight
+    assert losses.recomputed <= 2 * kills["cells"]  # the cells in flight
 
 
 def reach(
@@ -212,7 +212,7 @@ def reach(
 
     if aim == "cells":
         run.wait_for(lambda: run.labels("finished"))
-        wanted = told() + chance.randrange(12)
+        wanted = told() + chance.randrange(6)
         run.wait_for(lambda: told() >= wanted)
         time.sleep(chance.uniform(0, 0.04))
     elif aim == "page":
@@ -237,10 +237,10 @@ def test_a_run_that_is_interrupted(start, folder, whole, tmp_path, tally) -> Non
     orphans = 0
     for number in count():
         out = tmp_path / f"out-{number}"
-        for _ in range(3):
+        for _ in range(5):
             run = start(out, "--jobs", "2")
             run.wait_for(lambda run=run: run.labels("finished"))
-            time.sleep(chance.uniform(0, 0.2))
+            time.sleep(chance.uniform(0, 0.15))
             if not run.is_alive:
                 break
             code = run.signal(signal.SIGINT)
@@ -454,7 +454,7 @@ class Disk:
 
 
 #: From a disk that holds no cell to one on which the report does not fit.
-DISKS = (16, 64, 160, 240, 400, 1000)
+DISKS = (16, 160, 240, 1000)
 
 
 @WIDE
