@@ -1012,6 +1012,8 @@ def test_dask_workers_that_are_killed(
     for worker in machine.workers[:victims]:
         worker.kill()
     if victims == 1:
+        run.wait()
+        machine.end()
         losses.complete(run, out, whole)
         tally("Dask worker killed", 1, **losses.counts())
     else:
