@@ -48,6 +48,8 @@ from dlclaims.store import Store
 CELLS = 48
 WIDE = pytest.mark.faults  # takes long: not in `make test`
 
+pytestmark = pytest.mark.timeout(900)
+
 
 @dataclass(frozen=True)
 class Whole:
