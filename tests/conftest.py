@@ -19,47 +19,93 @@ os.environ.update(
 import pytest
 from hypothesis import settings
 
+from dlclaims import assembly
+
 settings.register_profile(
     "dlclaims", database=None, deadline=None, derandomize=True, max_examples=50
 )
 settings.load_profile("dlclaims")
 
-TALLY = pytest.StashKey[list[dict[str, object]]]()
+TALLY = pytest.StashKey[dict[str, dict[str, object]]]()
 COUNTS = ("injections", "lost", "duplicated", "recomputed")
+
+#: The rows of the table of faults, in its order.
+FAULTS = (
+    "run killed",
+    "Ctrl-C",
+    "worker killed",
+    "cell kills its worker",
+    "out of memory",
+    "exception",
+    "cell hangs",
+    "loss is NaN",
+    "disk full at write k",
+    "disk full, small file system",
+    "cell damaged",
+    "second run on a folder",
+    "broken page",
+    "hostile name, value or file",
+    "invalid input",
+    "report of little",
+    "Dask worker killed",
+    "all Dask workers killed",
+    "Dask scheduler killed",
+    "training killed",
+    "training diverges",
+    "300 trainings in one worker",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", type=Path, help="Write the tally of faults here.")
+    parser.addoption(
+        "--faults",
+        type=Path,
+        help="Write the table of faults here, when every row is there and no test"
+        " has failed.",
+    )
 
 
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Take down how often a fault was injected, and what became of the cells."""
 
-    def add(fault: str, injections: int, **counts: int) -> None:
-        row = {"fault": fault, "injections": injections, **counts}
-        request.config.stash.setdefault(TALLY, []).append(
-            {name: row.get(name, 0) for name in ("fault", *COUNTS)}
-        )
+    def add(fault: str, injections: int, detail: str = "", **counts: int) -> None:
+        assert fault in FAULTS
+        found = {name: counts.get(name, 0) for name in COUNTS}
+        found["injections"] = injections
+        rows = request.config.stash.setdefault(TALLY, {})
+        rows[fault] = {"fault": fault, **found, "detail": detail}
 
     return add
 
 
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    terminalreporter: pytest.TerminalReporter,
+    exitstatus: pytest.ExitCode,
+    config: pytest.Config,
 ) -> None:
-    rows = config.stash.get(TALLY, [])
     file = config.getoption("--faults")
-    if not (rows and file):
+    if not file:
         return
-    width = max(len(str(row["fault"])) for row in rows)
+    found = config.stash.get(TALLY, {})
+    rows = [found[name] for name in FAULTS if name in found]
+    width = max(map(len, FAULTS))
     terminalreporter.section("faults")
-    terminalreporter.line(" " * width + "".join(f"{name:>12}" for name in COUNTS))
+    heads = "".join(f"{name:>11}" for name in COUNTS)
+    terminalreporter.line(f"{'':{width}}{heads}  detail")
     for row in rows:
-        counts = "".join(f"{row[name]:>12}" for name in COUNTS)
-        terminalreporter.line(f"{row['fault']:{width}}{counts}")
+        counts = "".join(f"{row[name]:>11}" for name in COUNTS)
+        terminalreporter.line(f"{row['fault']:{width}}{counts}  {row['detail']}")
+    lacking = [name for name in FAULTS if name not in found]
+    if lacking or exitstatus != pytest.ExitCode.OK:
+        reason = f"without {', '.join(lacking)}" if lacking else "a test failed"
+        terminalreporter.line(f"{file} is not written: {reason}")
+        return
+    where = {"commit": assembly.commit(), "device": assembly.device_name()}
     with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, ("fault", *COUNTS), lineterminator="\n")
+        writer = csv.DictWriter(
+            stream, ("fault", *COUNTS, "detail", *where), lineterminator="\n"
+        )
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({**row, **where} for row in rows)
     terminalreporter.line(f"written to {file}")

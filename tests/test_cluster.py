@@ -283,23 +283,15 @@ def test_a_worker_with_another_version_is_refused(
 
 
 def certificates(folder: Path) -> dict[str, str]:
-    """Return what Dask's configuration needs for TLS, as CONTRIBUTING tells it."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
-            *("-subj", "/CN=dlclaims", "-days", "1"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    roles = ("SCHEDULER", "WORKER", "CLIENT")
-    return {
-        "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(certificate),
-        **{f"DASK_DISTRIBUTED__COMM__TLS__{r}__CERT": str(certificate) for r in roles},
-        **{f"DASK_DISTRIBUTED__COMM__TLS__{r}__KEY": str(key) for r in roles},
-    }
+    """Return what Dask's configuration needs for TLS, made as README.md tells it."""
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    told = [block for block in blocks if "openssl" in block or "__CA_FILE" in block]
+    assert len(told) == 2
+    lines = re.sub(r"^\$ ", "", "".join(told), flags=re.M)
+    shell = ["bash", "-e", "-c", f"{lines}\nenv"]
+    done = subprocess.run(shell, cwd=folder, check=True, capture_output=True, text=True)
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return {name: value for name, value in found.items() if name.startswith("DASK_")}
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates")
