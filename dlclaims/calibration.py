@@ -20,12 +20,11 @@ from dlclaims.design import Design, design, registration
 from dlclaims.errors import UsageError
 from dlclaims.figures import calibration as picture
 from dlclaims.pages import Page, Study
-from dlclaims.plan import TWIN, Cell, Profile
+from dlclaims.plan import CELL_MINUTES, TWIN, Cell, Profile
 from dlclaims.seeds import REPLICATION
 from dlclaims.statistics import simulation
 from dlclaims.statistics.checks import checks
 from dlclaims.store import Record, Store
-from dlclaims.suite import CELL_MINUTES
 
 SCHEMA = 1
 SIMULATED = 10_000

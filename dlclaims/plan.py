@@ -20,6 +20,9 @@ from dlclaims.seeds import EVALUATION, TUNING, Seeds
 
 SCHEMA = 1
 
+#: How long a cell may take where nothing says it: many times the longest.
+CELL_MINUTES = 120.0
+
 
 @dataclass(frozen=True)
 class Profile:

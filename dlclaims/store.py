@@ -263,6 +263,7 @@ class Store:
         path = self.root / record.cell.page / record.key[:2] / f"{record.key}.json"
         part = path.with_name(f".{record.key}.{os.getpid()}.part")
         with _writing(path):
+            above = [folder for folder in path.parents if not folder.exists()]
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _write(part, content)
@@ -270,7 +271,8 @@ class Store:
                     os.replace(part, path)
                 else:
                     _link(part, path)
-                _synchronize(path.parent)
+                for folder in (path.parent, *(new.parent for new in above)):
+                    _synchronize(folder)
             finally:
                 part.unlink(missing_ok=True)
             self.failure_log(record.key).unlink(missing_ok=True)

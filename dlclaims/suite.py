@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from dlclaims import results, stamps
 from dlclaims.design import Design, design
 from dlclaims.errors import DlclaimsError, TimeUp
-from dlclaims.plan import Cell
+from dlclaims.plan import CELL_MINUTES, Cell
 from dlclaims.shelf import Shelf
 from dlclaims.wording import count
 
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from dlclaims.store import Record
 
 OnEvent = Callable[[str, Cell, float], None]
-
-#: How long a cell may take where nothing says it: many times the longest.
-CELL_MINUTES = 120.0
 
 
 @dataclass(frozen=True)

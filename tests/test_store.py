@@ -251,6 +251,20 @@ def test_the_first_writer_wins_unless_told_to_replace(tmp_path: Path) -> None:
     assert path.read_bytes() == store.encode(second)
 
 
+def test_folders_that_are_new_are_on_disk_when_their_cell_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Path] = []
+    monkeypatch.setattr(store, "_synchronize", told.append)
+    cells = Store(tmp_path / "cells")
+    cells.put(record())
+    (path,) = cells.root.glob("page/*/*.json")
+    assert {*told} == {path.parent, cells.root / "page", cells.root, tmp_path}
+    told.clear()
+    cells.put(record())
+    assert told == [path.parent]
+
+
 def test_a_file_system_without_links_keeps_cells_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import click
 
 from dlclaims.data import images
 from dlclaims.errors import EnvironmentFault, UsageError
-from dlclaims.suite import CELL_MINUTES
+from dlclaims.plan import CELL_MINUTES
 
 Command = Callable[..., int]
 

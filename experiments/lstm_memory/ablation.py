@@ -46,7 +46,7 @@ STUDY = Study(
     measure=measure,
     predict=training.chance,
     standard=variants(*every(*DESIGNS)),
-    quick=variants(*(net(cell, "reset", LAG) for cell in ("lstm-1", GATES["forget"]))),
+    quick=variants(net(GATES["forget"], "reset", LAG)),
     smoke=variants(net(GATES["forget"], "reset", 4)),
     tuning=training.TUNING,
     diverged=training.DIVERGED,
@@ -116,7 +116,7 @@ THREE_GATES = Claim(
     ),
     corrected=Assertion(
         "The forget gate says what is kept. To keep one symbol an LSTM does without it;"
-        " where a memory must be replaced it does not, but without an output gate.",
+        " where memories replace each other it does not, but without an output gate.",
         (
             *gates.CORRECT,
             rate("forget", "cued", MOSTLY, "a forget gate that every memory needs"),

@@ -36,7 +36,8 @@ def predict(variant: Variant) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, ax: Axes) -> None:
-    """Squared error of every seed by cell, over that of the best constant."""
+    """Squared error of every seed by cell, and that of the best constant."""
+    table = table[table["length"] == table["length"].min()]
     named = table.assign(network=table["cell"].map(cells.CELLS))
     figures.dots(named, ax, x="network", y="test_loss", hue="network")
     ax.set_yscale("log")
@@ -50,7 +51,7 @@ STUDY = Study(
     measure=measure,
     predict=predict,
     standard=grid(cell=(IDENTITY, LSTM), length=(LENGTH,)),
-    quick=grid(cell=(IDENTITY,), length=(LENGTH,)),
+    quick=grid(cell=(IDENTITY,), length=(20,)),
     smoke=grid(cell=(IDENTITY,), length=(6,)),
     full=grid(cell=(IDENTITY, LSTM), length=(LENGTH, 100, 200)),
     tuning=replace(
@@ -67,13 +68,12 @@ STUDY = Study(
 FIGURE = Figure(
     name="adding",
     study=STUDY.name,
-    title=f"Adding two marked numbers out of {LENGTH}",
+    title="Adding two marked numbers of a sequence",
     draw=draw,
     reading=(
         "Each dot is one seed. The dashed line is the best constant, 1/6: a network on"
         " it remembers nothing. Solved is a tenth of that."
     ),
-    where={"length": LENGTH},
 )
 
 

@@ -68,7 +68,7 @@ STUDY = Study(
     measure=measure,
     predict=training.chance,
     standard=variants(*STANDARD),
-    quick=variants(*nets(("rnn", "lstm-1"), SHORT)),
+    quick=variants(*(net(cell, "cued", SHORT) for cell in ("rnn", "lstm-chrono"))),
     smoke=variants(net("rnn", "free", 5)),
     full=variants(
         *STANDARD, *nets(("rnn", "lstm-1", "lstm-chrono", "gru"), 5, 80, 160)
