@@ -1,12 +1,14 @@
 """``python -m benchmarks.execution``: what running costs beside measuring.
 
-Prints the overhead of a cell, on this machine and behind Dask; how much faster two
+Measures the overhead of a cell, on this machine and behind Dask; how much faster two
 workers are than one on a plan of equal cells; and which use of two cores trains faster,
-two workers of one thread or one worker that feeds its program from two.
+two workers of one thread or one worker that feeds its program from two. Writes
+``results/execution.csv``, where each number stands beside the limit that it must keep.
 """
 
 from __future__ import annotations
 
+import csv
 import multiprocessing
 import os
 import tempfile
@@ -18,12 +20,19 @@ from typing import Any
 
 import click
 
+from benchmarks import machine
 from benchmarks.workloads import REPLICAS, WORKLOADS, Job
 from dlclaims import execution
 from dlclaims.plan import Cell
 from dlclaims.store import Store
 
 EMPTY, EQUAL, WORK = 1000, 60, 0.25
+FILE = Path(__file__).parent / "results" / "execution.csv"
+COLUMNS = ("measured", "value", "unit", "limit", "cells", "cores", "processor", "load")
+
+#: Milliseconds that a cell may cost besides measuring; how much faster two workers of
+#: one core must be than one.
+OVERHEAD, SPEEDUP = 20.0, 1.7
 
 PAGE = '''
 """Cells that take as long as they are told."""
@@ -122,20 +131,72 @@ def together(workload: str, processes: int) -> float:
     return max(ended) - min(began)
 
 
+def overhead(executor: str, number: int) -> float:
+    """Milliseconds a cell, over cells that are empty."""
+    return 1000 * seconds(cells(number, 0.0), 2, executor) / (number - 1)
+
+
+def speedup(number: int, work: float) -> float:
+    """How many times faster two workers of one core are than one, on equal cells."""
+    one, two = (seconds(cells(number, work), jobs, "local") for jobs in (1, 2))
+    return one / two
+
+
 @click.command()
-def main() -> None:
-    """Time the scheduling of cells."""
+@click.option("--empty", default=EMPTY, show_default=True, help="Empty cells.")
+@click.option("--equal", default=EQUAL, show_default=True, help="Cells of equal work.")
+@click.option(
+    "-w",
+    "--workload",
+    type=click.Choice(list(WORKLOADS)),
+    multiple=True,
+    default=list(WORKLOADS),
+    help="Trained with one worker and with two; default: each.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=FILE,
+    help="Default: benchmarks/results/execution.csv.",
+)
+def main(empty: int, equal: int, workload: tuple[str, ...], out: Path) -> None:
+    """Time the scheduling of cells and the use of two cores."""
+    rows: list[dict[str, object]] = []
+    facts = machine.describe()
+    where = {
+        "cores": facts["cores"],
+        "processor": facts["processor"],
+        "load": facts["load_at_start"],
+    }
+
+    def note(measured: str, value: float, unit: str, limit: str, number: int) -> None:
+        found = (measured, f"{value:.3g}", unit, limit, number)
+        rows.append({**dict(zip(COLUMNS, found, strict=False)), **where})
+        kept = f" (must be {limit})" if limit else ""
+        print(f"{measured}: {value:.3g} {unit}{kept}", flush=True)
+
     for executor in execution.EXECUTORS:
-        each = 1000 * seconds(cells(EMPTY, 0.0), 2, executor) / (EMPTY - 1)
-        print(f"{executor:6} {each:6.2f} ms a cell, over {EMPTY:,} empty ones")
-    one, two = (seconds(cells(EQUAL, WORK), jobs, "local") for jobs in (1, 2))
-    print(f"two workers are {one / two:.2f} times one, on {EQUAL} cells of {WORK:g} s")
-    for name, workload in WORKLOADS.items():
-        one, two = (together(name, processes) for processes in (1, 2))
-        print(
-            f"{workload.title:26} {two:5.1f} s with two workers, {one:5.1f} s with two"
-            f" threads in one: {one / two:.2f}"
+        note(
+            f"overhead of an empty cell, {executor}",
+            *(overhead(executor, empty), "ms a cell", f"at most {OVERHEAD:g}", empty),
         )
+    note(
+        "two workers of one core against one",
+        *(speedup(equal, WORK), "times faster", f"at least {SPEEDUP:g}", equal),
+    )
+    for name in workload:
+        threads, workers = (together(name, processes) for processes in (1, 2))
+        title = WORKLOADS[name].title
+        note(
+            f"{title}: two workers of one core against one worker with two threads",
+            *(threads / workers, "times faster", "", 2 * REPLICAS),
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"written to {out}")
 
 
 if __name__ == "__main__":

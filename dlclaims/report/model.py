@@ -365,13 +365,19 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Fault:
-    """How often a fault was injected into runs, and what became of their cells."""
+    """How often a fault was injected into runs, and what became of their cells.
+
+    `detail` tells what no column does; `commit` and `device` where it was tried.
+    """
 
     fault: str
     injections: int
     lost: int
     duplicated: int
     recomputed: int
+    detail: str
+    commit: str
+    device: str
 
 
 @dataclass(frozen=True)

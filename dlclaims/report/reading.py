@@ -110,8 +110,12 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
 
 
 def _fault(row: Row) -> model.Fault:
-    names = ("injections", "lost", "duplicated", "recomputed")
-    return model.Fault(row["fault"], *(int(row[name]) for name in names))
+    numbers = ("injections", "lost", "duplicated", "recomputed")
+    return model.Fault(
+        row["fault"],
+        *(int(row[name]) for name in numbers),
+        *(row[name] for name in ("detail", "commit", "device")),
+    )
 
 
 def _theory(rows: Sequence[Row]) -> tuple[model.Theory, ...]:
