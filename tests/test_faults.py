@@ -701,7 +701,7 @@ def test_hostile_names_values_and_files(server, tmp_path, tally, monkeypatch) ->
     with pytest.raises(EnvironmentFault):
         images.load_cifar10()
     tried += 1
-    tally("hostile name, value or file", tried, detail=f"{int(owned.exists())} ran")
+    tally("hostile name, value or file", tried, detail=f"{owned.exists():d} executed")
     assert not owned.exists()
 
 
