@@ -146,7 +146,7 @@ class Losses:
         self._folder.clear()
 
     def counts(self) -> dict[str, int]:
-        """Return the columns of the table, after all that is duplicated is counted."""
+        """Return the columns of the table."""
         return {
             "lost": self.lost,
             "duplicated": self.duplicated,
@@ -641,6 +641,7 @@ HOSTILE = (
 PICKLE = b"cos\nsystem\n(S'touch OWNED'\ntR."
 
 
+@WIDE
 def test_hostile_names_values_and_files(server, tmp_path, tally, monkeypatch) -> None:
     """In factors, texts, words of a call, stored cells, results and data."""
     owned = tmp_path / "OWNED"
@@ -648,7 +649,7 @@ def test_hostile_names_values_and_files(server, tmp_path, tally, monkeypatch) ->
     pickled = PICKLE.replace(b"OWNED", str(owned).encode())
     text = PAGE.replace("level=(1, 2, 3, 4, 5, 6)", f"level={(1, *hostile)!r}")
     text = text.replace('"Noise is near zero."', repr(" ".join(hostile)))
-    text = text.replace('"Values"', repr(hostile[0])).replace("(1 << 60)", "(1)")
+    text = text.replace('"Values"', repr(hostile[0]))
     folder, out = Folder(tmp_path / "pages", text), tmp_path / "out"
     run = start_run(server, folder, out)
     assert run.wait() == 0, run.text
@@ -700,7 +701,7 @@ def test_hostile_names_values_and_files(server, tmp_path, tally, monkeypatch) ->
     with pytest.raises(EnvironmentFault):
         images.load_cifar10()
     tried += 1
-    tally("hostile name, value or file", tried, detail=f"{int(owned.exists())} ran")
+    tally("hostile name, value or file", tried, detail=f"{owned.exists():d} executed")
     assert not owned.exists()
 
 
@@ -709,144 +710,39 @@ def test_hostile_names_values_and_files(server, tmp_path, tally, monkeypatch) ->
 
 #: What an answer must tell, the values allowed or the nearest name; and what is called.
 WRONG = (
-    (
-        "'--fresh'",
-        "run --frsh",
-    ),
-    (
-        "'--check'",
-        "report --chek",
-    ),
-    (
-        "'--engine'",
-        "doctor --engin",
-    ),
-    (
-        "'--simulated'",
-        "calibrate --simulate 3",
-    ),
-    (
-        "'--stale'",
-        "clean --stal",
-    ),
-    (
-        "'--csv'",
-        "export --cvs x",
-    ),
-    (
-        "'--scheduler'",
-        "run --sheduler x",
-    ),
-    (
-        "'bash', 'zsh', 'fish'",
-        "completion fsh",
-    ),
-    (
-        "bash, zsh, fish",
-        "completion",
-    ),
-    (
-        "NAME",
-        "new",
-    ),
-    (
-        "--csv",
-        "export",
-    ),
-    (
-        "'list'",
-        "lst",
-    ),
-    (
-        "'show'",
-        "shw",
-    ),
-    (
-        "'report'",
-        "reprot",
-    ),
-    (
-        "'status'",
-        "statsu",
-    ),
-    (
-        "'calibrate'",
-        "calibarte",
-    ),
-    (
-        "'quiz'",
-        "qiuz",
-    ),
-    (
-        "'clean'",
-        "clen",
-    ),
-    (
-        "'doctor'",
-        "doctr",
-    ),
-    (
-        "planned and not built yet",
-        "run lp-hybrid",
-    ),
-    (
-        "vg-relu-not-immune?",
-        "show vg-relu-not-imune",
-    ),
-    (
-        "depth-vs-width?",
-        "show depth-vs-witdh",
-    ),
-    (
-        "lstm-memory?",
-        "quiz lstm-memry",
-    ),
-    (
-        "dropout-overfitting?",
-        "status dropout",
-    ),
-    (
-        "residual-degradation?",
-        "calibrate residual",
-    ),
-    (
-        "'quick', 'standard', 'full'",
-        "calibrate --profile smoke",
-    ),
-    (
-        "tcp://",
-        "run --scheduler http://localhost:1",
-    ),
-    (
-        "a name that no page has",
-        "new vanishing-gradient",
-    ),
-    (
-        "'--json'",
-        "status --jsn",
-        "power --jon",
-        "quiz --jsno",
-    ),
-    (
-        "PAGE-OR-CLAIM",
-        "show",
-        "power",
-    ),
-    (
-        "'run'",
-        "runn",
-        "Run",
-    ),
-    (
-        "vanishing-gradient?",
-        "run vanishing-gradint",
-        "power vanishing-gradeint",
-    ),
-    (
-        "vg-exploding?",
-        "run vg-nothing",
-        "show vg-exploding2",
-    ),
+    ("'--fresh'", "run --frsh"),
+    ("'--check'", "report --chek"),
+    ("'--engine'", "doctor --engin"),
+    ("'--simulated'", "calibrate --simulate 3"),
+    ("'--stale'", "clean --stal"),
+    ("'--csv'", "export --cvs x"),
+    ("'--scheduler'", "run --sheduler x"),
+    ("'bash', 'zsh', 'fish'", "completion fsh"),
+    ("bash, zsh, fish", "completion"),
+    ("NAME", "new"),
+    ("--csv", "export"),
+    ("'list'", "lst"),
+    ("'show'", "shw"),
+    ("'report'", "reprot"),
+    ("'status'", "statsu"),
+    ("'calibrate'", "calibarte"),
+    ("'quiz'", "qiuz"),
+    ("'clean'", "clen"),
+    ("'doctor'", "doctr"),
+    ("planned and not built yet", "run lp-hybrid"),
+    ("vg-relu-not-immune?", "show vg-relu-not-imune"),
+    ("depth-vs-width?", "show depth-vs-witdh"),
+    ("lstm-memory?", "quiz lstm-memry"),
+    ("dropout-overfitting?", "status dropout"),
+    ("residual-degradation?", "calibrate residual"),
+    ("'quick', 'standard', 'full'", "calibrate --profile smoke"),
+    ("tcp://", "run --scheduler http://localhost:1"),
+    ("a name that no page has", "new vanishing-gradient"),
+    ("'--json'", "status --jsn", "power --jon", "quiz --jsno"),
+    ("PAGE-OR-CLAIM", "show", "power"),
+    ("'run'", "runn", "Run"),
+    ("vanishing-gradient?", "run vanishing-gradint", "power vanishing-gradeint"),
+    ("vg-exploding?", "run vg-nothing", "show vg-exploding2"),
     (
         "dlclaims list",
         "run ..",
@@ -873,24 +769,14 @@ WRONG = (
         "run --seeds 3,4",
         "run --seeds 1e9",
     ),
-    (
-        "from 1 up",
-        "run --jobs 0",
-        "run --jobs -2",
-        "run --jobs many",
-        "run --jobs 1.5",
-    ),
+    ("from 1 up", "run --jobs 0", "run --jobs -2", "run --jobs many", "run --jobs 1.5"),
     (
         "'auto', 'cpu', 'gpu'",
         "run --device cuda",
         "run --device tpu",
         "run --device CPU",
     ),
-    (
-        "'local', 'dask'",
-        "run --executor daks",
-        "run --executor slurm",
-    ),
+    ("'local', 'dask'", "run --executor daks", "run --executor slurm"),
     (
         "minutes above 0",
         "run --max-minutes 0",
@@ -900,21 +786,13 @@ WRONG = (
         "run --cell-minutes 0",
         "run --cell-minutes soon",
     ),
-    (
-        "from 100 up",
-        "calibrate --simulated 3",
-        "calibrate --simulated many",
-    ),
+    ("from 100 up", "calibrate --simulated 3", "calibrate --simulated many"),
     (
         "a folder that exists",
         "run --pages /no/such/folder",
         "list --pages /no/such/folder",
     ),
-    (
-        "small letters and digits",
-        "new Bad_Name",
-        "new ../x",
-    ),
+    ("small letters and digits", "new Bad_Name", "new ../x"),
 )
 
 

@@ -110,11 +110,15 @@ def _page(folder: Path, page: pages.Page) -> model.Page:
 
 
 def _fault(row: Row) -> model.Fault:
-    numbers = ("injections", "lost", "duplicated", "recomputed")
     return model.Fault(
         row["fault"],
-        *(int(row[name]) for name in numbers),
-        *(row[name] for name in ("detail", "commit", "device")),
+        injections=int(row["injections"]),
+        lost=int(row["lost"]),
+        duplicated=int(row["duplicated"]),
+        recomputed=int(row["recomputed"]),
+        detail=row["detail"],
+        commit=row["commit"],
+        device=row["device"],
     )
 
 
