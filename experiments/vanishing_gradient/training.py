@@ -141,14 +141,12 @@ SPECIAL = tuple(
 )
 
 
-#: The other networks on digits that a claim compares.
+#: Those in which Xavier's sigmoid hardly learns, and what it is compared with.
 NEEDED = tuple(
     Variant(tuple(net("digits", *rest).items()))
     for rest in (
         ("sigmoid", "xavier", 10),
         ("tanh", "xavier", 10),
-        ("relu", "document", 20),
-        ("relu", "he", 20),
     )
 )
 
