@@ -96,11 +96,12 @@ class Cluster:
             address = self._local.scheduler_address
         self._address = address
         try:
+            if address.startswith("tls:"):
+                _check_certificates()
             self._client = distributed.Client(
                 address, timeout=PATIENCE, set_as_default=False
             )
-        except (OSError, TimeoutError, TypeError, ValueError) as error:
-            # TypeError: tls:// without certificates in Dask's configuration.
+        except (OSError, TimeoutError, ValueError) as error:
             self.__exit__()
             raise EnvironmentFault(
                 f"a Dask scheduler at {address}",
@@ -231,6 +232,14 @@ class Cluster:
                 ", ".join(f"{told} at {place}" for place, told in other.items()),
                 "install the same version there",
             )
+
+
+def _check_certificates() -> None:
+    """Raise before there is a client, which without them may never end."""
+    from distributed.security import Security
+
+    if Security().get_connection_args("client")["ssl_context"] is None:
+        raise ValueError("Dask's configuration names no certificates")
 
 
 def _silence() -> None:

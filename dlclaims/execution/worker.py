@@ -8,6 +8,7 @@ input does, whatever it is doing, so that it never outlives the run.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -55,7 +56,7 @@ def compute(cell: Cell, file: Path, device: str) -> Record:
     pinned = numerics.pin()
     study, depends_on = _study(cell.page, file, cell.study, device, pinned)
     if any(name.startswith("dlclaims.engine") for name in depends_on.code):
-        importlib.import_module("keras")  # seconds that are not the first cell's
+        _import_keras()  # seconds that are not the first cell's
     numerics.picks()  # forget those of the cell before
     began = time.perf_counter()
     table = study.measure(cell.variant, cell.streams)
@@ -64,6 +65,12 @@ def compute(cell: Cell, file: Path, device: str) -> Record:
     ran = [how_it_ran(pick) for pick in numerics.picks()]
     meta = {**asdict(depends_on), "seconds": seconds, "engine": ran}
     return Record(cell, store.key(cell, depends_on), table, meta)
+
+
+@cache
+def _import_keras() -> None:
+    importlib.import_module("keras")
+    gc.freeze()  # what stays is not looked through, and old programs are found sooner
 
 
 def how_it_ran(pick: numerics.Pick) -> dict[str, Any]:
