@@ -26,7 +26,6 @@ from dlclaims.statistics import simulation
 from dlclaims.statistics.checks import checks
 from dlclaims.store import Record, Store
 
-SCHEMA = 1
 SIMULATED = 10_000
 
 #: How often an A/A pair may be called different: the error of both sides together.
@@ -101,7 +100,7 @@ def run(
             follow=lambda record: cells_after(wanted, record),
         )
         made = {
-            "schema": SCHEMA,
+            "schema": results.CALIBRATION_SCHEMA,
             "commit": assembly.commit(),
             "device_name": assembly.device_name(),
             "profile": profile,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+#: Of the files of calibration and replication.
+CALIBRATION_SCHEMA = 2
 CLONE = Path(__file__).resolve().parent.parent
 
 #: Columns of names.

@@ -90,7 +90,7 @@ TWINS = [*map(pair, range(-3, 4)), pair(8, verdict_at_zero="supported")]
 def calibration(digest: str) -> dict[str, Any]:
     counted = {"claims": 8, "false_supported": 0, "false_supported_at_zero": 1}
     return {
-        "schema": 1,
+        "schema": results.CALIBRATION_SCHEMA,
         "commit": "0123456789ab",
         "device_name": "a processor",
         "seconds": 90.0,
@@ -128,7 +128,7 @@ def replication(digest: str, judged: dict[str, Any]) -> dict[str, Any]:
     place = ("own-difference", "corrected")
     claims = [c | odd if (c["claim"], c["role"]) == place else c for c in claims]
     return {
-        "schema": 1,
+        "schema": results.CALIBRATION_SCHEMA,
         "commit": "ba9876543210",
         "device_name": "another processor",
         "seconds": 4000.0,
@@ -586,3 +586,13 @@ def test_the_section_is_the_same_for_the_same_files(
         assert (copy / name).read_bytes() == (made[1] / name).read_bytes()
     assert parse((copy / "report.html").read_text())
     assert isinstance(report.build(copy, made[0]), model.Report)
+
+
+def test_files_of_another_version_count_as_not_made_yet(
+    made: tuple[Known, Path], copy: Path
+) -> None:
+    for name in ("calibration", "replication"):
+        change(copy / name / f"{name}.json", lambda content: content.update(schema=1))
+    built, _ = render(made[0], copy)
+    assert (built.calibration, built.replication) == (None, None)
+    assert "not measured yet" in built.trust

@@ -26,6 +26,8 @@ from dlclaims.report.tables import figure, known, listed
 def calibration(folder: Path, pages: Sequence[Page]) -> Calibration | None:
     """Return how the verdicts were calibrated; None when they were not yet.
 
+    Files of another version do not count: they are soon made again.
+
     Parameters
     ----------
     folder : Path
@@ -35,7 +37,7 @@ def calibration(folder: Path, pages: Sequence[Page]) -> Calibration | None:
     """
     place = folder / "calibration"
     found = results.read_json(place / "calibration.json")
-    if not found:
+    if found.get("schema") != results.CALIBRATION_SCHEMA:
         return None
     nulls = tuple(Family(**known(Family, row)) for row in found["nulls"])
     powers = tuple(Power(**known(Power, row)) for row in found["powers"])
@@ -64,7 +66,7 @@ def replication(folder: Path, pages: Sequence[Page]) -> Replication | None:
     """Return what became of the verdicts on other seeds; None before it was tried."""
     place = folder / "replication"
     found = results.read_json(place / "replication.json")
-    if not found:
+    if found.get("schema") != results.CALIBRATION_SCHEMA:
         return None
     made = tuple(
         Replicated(
