@@ -104,8 +104,8 @@ PAGE = Page(
             " more if it has as many.",
         ),
         caveat=(
-            "Networks of 2,000 parameters, of 16,000 for the document's pair: which"
-            " depth is best changes with the size, the steps and the task."
+            "Networks of 2,000 parameters, and the document's pair: which depth is best"
+            " changes with the size, the steps and the task."
         ),
         rests_on=(
             "dvw-sawtooth-exact",

@@ -114,6 +114,6 @@ AFTER_TRAINING = Figure(
     reading=(
         "Each dot is one seed's mean number of regions between two test images of"
         " digits. Could training make use of what depth allows, the second colour would"
-        " rise steeply from left to right; one layer could have 65 regions."
+        " rise steeply from left to right."
     ),
 )
