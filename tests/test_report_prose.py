@@ -139,8 +139,10 @@ def calibrated() -> Iterator[float]:
     made = sum(row["simulated"] for row in gated)
     wrong = sum(row["simulated"] * row["false_supported"] for row in gated)
     yield from (len(gated), made, 100 * wrong / made)
-    answers = [block["answers"] for block in again["pages"].values()]
-    yield from (sum(made[of] for made in answers) for of in ("of", "same", "opposite"))
+    blocks = again["pages"].values()
+    for of in ("of", "same", "opposite"):
+        yield sum(block["answers"][of] for block in blocks)
+    yield from (sum(one["agrees"] for one in block["claims"]) for block in blocks)
 
 
 def test_the_top_tells_tallies_costs_and_how_far_to_trust() -> None:
