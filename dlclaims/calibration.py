@@ -91,7 +91,7 @@ def run(
             first_cells(wanted),
             cells,
             folders=wanted.shelf.folders,
-            jobs=jobs or execution.workers(device, executor, scheduler),
+            jobs=execution.workers(jobs, device, executor, scheduler),
             device=device,
             executor=executor,
             scheduler=scheduler,

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,9 @@ import pytest
 from hypothesis import settings
 
 from dlclaims import assembly
+
+# A shell's background ignores Ctrl-C, and what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "dlclaims", database=None, deadline=None, derandomize=True, max_examples=50

@@ -250,8 +250,10 @@ def test_the_driver_of_a_cluster_needs_no_gpu(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(context, "cards", refuse)
     assert execution.device_of("gpu", "dask") == "gpu"
-    assert execution.workers("gpu", "dask", "tcp://10.0.0.1:8786") is None
-    assert execution.workers("gpu", "dask") == execution.workers("cpu")
+    assert execution.workers(None, "gpu", "dask", "tcp://10.0.0.1:8786") is None
+    here = execution.workers(None, "cpu", "local", None)
+    assert execution.workers(None, "gpu", "dask", None) == here
+    assert execution.workers(3, "gpu", "dask", None) == 3
 
 
 def test_a_scheduler_that_is_not_there_is_named(

@@ -246,7 +246,7 @@ def run(
         with Progress(
             wanted.all_cells(),
             survey.seconds_before(folder, wanted.names),
-            jobs or execution.workers(device, executor, scheduler),
+            execution.workers(jobs, device, executor, scheduler),
             verbosity=verbose - quiet,
             color=click.get_current_context().color,
         ) as progress:
@@ -382,7 +382,7 @@ def calibrate(
     with Progress(
         calibration.all_cells(wanted),
         survey.seconds_before(folder, wanted.names),
-        jobs or execution.workers(device, executor, scheduler),
+        execution.workers(jobs, device, executor, scheduler),
         verbosity=verbose - quiet,
         color=click.get_current_context().color,
     ) as progress:

@@ -64,14 +64,14 @@ def check(jobs: int | None, executor: str, scheduler: str | None) -> None:
 
 
 def workers(
-    device: str, executor: str = "local", scheduler: str | None = None
+    jobs: int | None, device: str, executor: str, scheduler: str | None
 ) -> int | None:
-    """Return how many workers fill this machine; None where a scheduler has them.
+    """Return `jobs`, or how many workers fill this machine; None for a scheduler's own.
 
     Dask's workers may see cards that this process does not: here cores are counted.
     """
-    if scheduler is not None:
-        return None
+    if jobs or scheduler is not None:
+        return jobs
     return len(slots("cpu" if executor == "dask" else device))
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from dlclaims import __version__, pages
 from dlclaims.errors import DlclaimsError, EnvironmentFault
 from dlclaims.execution import remote
-from dlclaims.execution.context import backend, versions
+from dlclaims.execution.context import backend
 from dlclaims.execution.local import Outcome, Task, check_time, measured
 
 #: Seconds until a scheduler must answer, and that it may be without a worker.
@@ -134,7 +134,7 @@ class Cluster:
             "page": texts(task.file),
             "device": self._device,
             "backend": backend(),
-            "versions": {"dlclaims": __version__, **versions()},
+            "versions": remote.installed(),
             "limit": self._limit,
         }
         future = self._client.submit(remote.measure, message, pure=False)

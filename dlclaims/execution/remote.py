@@ -64,8 +64,13 @@ def measure(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def installed() -> dict[str, str]:
+    """Return the versions of what makes values here."""
+    return {"dlclaims": __version__, **versions()}
+
+
 def _check_versions(wanted: Mapping[str, str]) -> None:
-    here = {"dlclaims": __version__, **versions()}
+    here = installed()
     other = [n for n in sorted({*here, *wanted}) if here.get(n) != wanted.get(n)]
     if other:
         raise EnvironmentFault(
