@@ -214,7 +214,8 @@ def test_an_edited_module_of_a_page_is_read_again_by_workers_that_stay(
 def test_a_worker_with_another_package_ends_the_run_before_it_measures(
     machine: Machine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "versions", lambda: {**versions(), "numpy": "0.9"})
+    here = remote.installed()
+    monkeypatch.setattr(remote, "installed", lambda: {**here, "numpy": "0.9"})
     with pytest.raises(EnvironmentFault, match=r"numpy 0\.9") as caught:
         run(Store(tmp_path / "cells"), folder, scheduler=machine.address)
     assert os.uname()[1] in caught.value.received
