@@ -17,7 +17,6 @@ from test_execution import FINE, STUB, Events, cell, tables
 from dlclaims import __version__, execution
 from dlclaims.errors import EnvironmentFault, TimeUp
 from dlclaims.execution import cluster, context, local, remote
-from dlclaims.execution.context import versions
 from dlclaims.store import Store
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -238,7 +237,7 @@ def test_a_workers_process_ends_when_another_is_wanted_or_it_cannot_start(
         "device": "cpu",
         "backend": "tensorflow",
         "limit": 2.0,
-        "versions": {"dlclaims": __version__, **versions()},
+        "versions": remote.installed(),
     }
     with pytest.raises(EnvironmentFault, match="a worker process to start"):
         remote.measure(message)
