@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from test_execution import FINE, STUB, Events, cell, tables
 
-from dlclaims import __version__, execution
+from dlclaims import execution
 from dlclaims.errors import EnvironmentFault, TimeUp
 from dlclaims.execution import cluster, context, local, remote
 from dlclaims.store import Store
