@@ -13,7 +13,6 @@ import numpy as np
 from dlclaims.engine import backends, schedule
 from dlclaims.engine.numerics import Numerics
 from dlclaims.engine.program import Program
-from dlclaims.engine.recipe import typed
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +29,8 @@ class Job:
     knobs : ndarray, shape (hyperparameters,)
     start : tuple
         The state before the first step, replicas first.
-    often, last : list of ndarray of int, shape (replicas, m)
+    often, late : tuple of str
+        The splits that are measured at every record, and after the last step.
     is_over : callable or None
         ``is_over(records)`` says of each replica's records of one step, shape
         (replicas, splits, measures), whether its training ends there; None: it never
@@ -43,24 +43,23 @@ class Job:
     owner: np.ndarray
     knobs: np.ndarray
     start: Any
-    often: list[np.ndarray]
-    last: list[np.ndarray]
+    often: tuple[str, ...]
+    late: tuple[str, ...]
     is_over: Callable[[np.ndarray], np.ndarray] | None = None
 
-    @property
-    def data(self) -> list[np.ndarray]:
-        """The examples x and y that indices point into."""
-        examples, dtype = self.source.examples, self.program.dtype
-        return [typed(examples.x, dtype), typed(examples.y, dtype)]
-
     def arguments(self, chunk: np.ndarray, legs: schedule.Legs) -> list[Any]:
-        """Return what comes after the data in the first call for a chunk."""
+        """Return what the first call for a chunk of replicas is given."""
         from keras import tree
 
-        batches = self.source.batches(self.owner[chunk], legs)
-        own = self.start, self.often, self.last
-        state, often, last = tree.map_structure(lambda array: array[chunk], own)
-        return [batches, self.knobs, legs, state, often, last]
+        seeds = self.owner[chunk]
+        examples = self.source.evaluated(seeds)
+        often, late = (
+            [getattr(examples, split).astype("int32") for split in splits]
+            for splits in (self.often, self.late)
+        )
+        state = tree.map_structure(lambda array: array[chunk], self.start)
+        data, batches = [examples.x, examples.y], self.source.batches(seeds, legs)
+        return [data, batches, self.knobs, legs, state, often, late]
 
     def run(self) -> tuple[Any, np.ndarray, np.ndarray]:
         """Train; return state, records and final measures, replicas first."""
@@ -72,29 +71,27 @@ class Job:
         chunks = filled.reshape(-1, number)
         first, *further = legs = self.source.legs()
         rows = sum(int(each.is_recorded.sum()) for each in legs)
-        data, tensor = self.data, backends.load().tensor
-        example = [data, *self.arguments(chunks[0], first)]
+        tensor, example = backends.load().tensor, self.arguments(chunks[0], first)
         call = self.program.compiled(example, self.settings.xla)
-        data = tree.map_structure(tensor, data)
 
         def train(chunk: np.ndarray) -> Any:
             given = tree.map_structure(tensor, self.arguments(chunk, first))
-            batches, knobs, _, _, often, last = given
-            state, records, final = call(data, *given)
+            data, batches, knobs, _, _, often, late = given
+            state, records, final = call(*given)
             kept = [*np.asarray(records)[first.is_recorded > 0]]
             ended: dict[int, Any] = {}  # what each replica was that is over
             for legs in further:
                 over = set(self.over(kept)) - ended.keys()
                 if over:
                     here = tree.map_structure(tensor, schedule.standing(legs))
-                    own = call(data, batches, knobs, here, state, often, last)
+                    own = call(data, batches, knobs, here, state, often, late)
                     own = tree.map_structure(np.asarray, (own[0], own[2]))
                     ended |= dict.fromkeys(over, (len(kept) - 1, own))
                 if len(ended) == number:
                     break
                 batches = self.source.batches(self.owner[chunk], legs)
                 given = tree.map_structure(tensor, (batches, knobs, legs))
-                state, records, final = call(data, *given, state, often, last)
+                state, records, final = call(data, *given, state, often, late)
                 kept += [*np.asarray(records)[legs.is_recorded > 0]]
             kept += [kept[-1]] * (rows - len(kept))
             table = np.stack(kept, axis=1)

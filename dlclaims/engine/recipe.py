@@ -218,4 +218,5 @@ def measure_of(metric: str | Callable[..., Any], y: np.ndarray, outputs: int) ->
 
 def typed(array: np.ndarray, dtype: str) -> np.ndarray:
     """Return integers as int32 and everything else in `dtype`."""
-    return array.astype("int32" if np.issubdtype(array.dtype, np.integer) else dtype)
+    dtype = "int32" if np.issubdtype(array.dtype, np.integer) else dtype
+    return array.astype(dtype, copy=False)

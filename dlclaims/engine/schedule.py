@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dlclaims.engine.recipe import SPLITS, Examples, Recipe, Stream
+from dlclaims.engine.recipe import SPLITS, Examples, Recipe, Stream, typed
 from dlclaims.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,12 @@ class Fixed:
             0, 1
         )
 
+    def evaluated(self, seeds: np.ndarray) -> Examples:
+        """Return what is measured in a call, a row of each split for each replica."""
+        own = {name: getattr(self.examples, name)[seeds] for name in SPLITS}
+        own["train"] = own["train"][:, : self.recipe.train_examples]
+        return replace(self.examples, **own)
+
 
 @dataclass(frozen=True, eq=False)
 class Fresh:
@@ -74,14 +80,15 @@ class Fresh:
 
     Parameters
     ----------
-    examples : Examples
-        What is evaluated.
+    x, y : ndarray, shape (seeds, validation + test, ...)
+        What is evaluated, each seed's own.
     stream : Stream
     seeds : Seeds
     recipe : Recipe
     """
 
-    examples: Examples
+    x: np.ndarray
+    y: np.ndarray
     stream: Stream
     seeds: Seeds
     recipe: Recipe
@@ -106,6 +113,16 @@ class Fresh:
             np.stack([part.reshape(*size, *part.shape[1:]) for part in parts], axis=1)
             for parts in zip(*own, strict=True)
         ]
+
+    def evaluated(self, seeds: np.ndarray) -> Examples:
+        """Return what is measured in a call, a row of each split for each replica.
+
+        It is those replicas' own, so that its size depends on no other seeds.
+        """
+        x, y = (np.concatenate(each[seeds]) for each in (self.x, self.y))
+        rows = np.arange(len(x)).reshape(len(seeds), -1)
+        validation, test = np.split(rows, [self.stream.validation], axis=1)
+        return Examples(x, y, rows[:, :0], validation, test)
 
 
 def standing(legs: Legs) -> Legs:
@@ -132,7 +149,8 @@ def fixed(examples: Examples, recipe: Recipe, seeds: Seeds) -> Fixed:
             "build the splits from the same seeds",
         )
     order = batches(examples.train, recipe.steps, recipe.batch, seeds)
-    return Fixed(examples, order, recipe)
+    x, y = (typed(array, recipe.dtype) for array in (examples.x, examples.y))
+    return Fixed(replace(examples, x=x, y=y), order, recipe)
 
 
 def fresh(stream: Stream, recipe: Recipe, seeds: Seeds) -> Fresh:
@@ -146,18 +164,18 @@ def fresh(stream: Stream, recipe: Recipe, seeds: Seeds) -> Fresh:
         Training should stop at steps that do not end a call.
     """
     _check_stop(recipe, STREAM_STEPS)
-    sizes = {"validation": stream.validation, "test": stream.test}
     drawn = [
-        stream.examples(seeds.generator(seed, f"data/{name}"), size, recipe.dtype)
-        for name, size in sizes.items()
-        for seed in seeds
+        [
+            stream.examples(seeds.generator(seed, f"data/{name}"), size, recipe.dtype)
+            for seed in seeds
+        ]
+        for name, size in (("validation", stream.validation), ("test", stream.test))
     ]
-    rows = np.arange(len(seeds) * sum(sizes.values()))
-    validation, test = np.split(rows, [len(seeds) * stream.validation])
-    x, y = (np.concatenate(part) for part in zip(*drawn, strict=True))
-    own = [part.reshape(len(seeds), -1) for part in (validation, test)]
-    pool = Examples(x, y, np.zeros((len(seeds), 0), int), *own)
-    return Fresh(pool, stream, seeds, recipe)
+    x, y = (
+        np.concatenate([np.stack([own[part] for own in split]) for split in drawn], 1)
+        for part in (0, 1)
+    )
+    return Fresh(x, y, stream, seeds, recipe)
 
 
 def batches(train: np.ndarray, steps: int, batch: int, seeds: Seeds) -> np.ndarray:

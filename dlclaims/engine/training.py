@@ -91,14 +91,15 @@ def train(
             source = schedule.fresh(examples, recipe, seeds)
         else:
             source = schedule.fixed(examples, recipe, seeds)
-        often, late = measured(source.examples, recipe)
+        sample = source.evaluated(np.zeros(1, int))
+        often, late = measured(sample, recipe)
         plan = blueprint(build, recipe.dtype)
         optimizer = recipe.optimizer()
         knobs = typed(hyperparameters.values(plan.model, optimizer), recipe.dtype)
         values = [value[owner] for value in plan.draw(seeds)]
 
         def work(settings: Numerics) -> tuple[Job, Any]:
-            program = prepare(plan, recipe, optimizer, source.examples.y, settings)
+            program = prepare(plan, recipe, optimizer, sample.y, settings)
             job = Job(
                 program,
                 settings,
@@ -106,9 +107,9 @@ def train(
                 owner,
                 knobs,
                 program.start(values, np.tile(rates, len(seeds))),
-                [split[owner] for split in often.values()],
-                [split[owner] for split in late.values()],
-                ending(recipe, tuple(often)),
+                often,
+                late,
+                ending(recipe, often),
             )
             return job, job.run()
 
@@ -199,16 +200,11 @@ def first_not_finite(
 
 def measured(
     examples: Examples, recipe: Recipe
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the splits that are measured at every record, and after the last step."""
-    splits = {name: getattr(examples, name).astype("int32") for name in SPLITS}
-    splits["train"] = splits["train"][:, : recipe.train_examples]
-    splits = {name: split for name, split in splits.items() if split.shape[1]}
-    late = {"test"} & {*splits} if recipe.test == "last" else set()
-    return (
-        {name: split for name, split in splits.items() if name not in late},
-        {name: splits[name] for name in late},
-    )
+    splits = [name for name in SPLITS if getattr(examples, name).shape[1]]
+    late = [name for name in splits if name == "test" and recipe.test == "last"]
+    return tuple(name for name in splits if name not in late), tuple(late)
 
 
 def pick(

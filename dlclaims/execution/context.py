@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from dlclaims import data, pages
+from dlclaims.engine import numerics
 from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import EnvironmentFault, UsageError, nearest
 from dlclaims.execution import capacity, code
@@ -29,8 +30,8 @@ FLAGS = (
     *("JAX_ENABLE_X64", "JAX_DEFAULT_PRNG_IMPL", "JAX_THREEFRY_PARTITIONABLE"),
     *("ONEDNN_DEFAULT_FPMATH_MODE", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE"),
 )
-#: What a worker adds to XLA_FLAGS, on a GPU and in `numerics.pin`.
-OWN_FLAGS = ("--xla_gpu_deterministic_ops=true", "--xla_cpu_multi_thread_eigen=false")
+#: What a worker on a GPU adds to XLA_FLAGS.
+GPU_FLAG = "--xla_gpu_deterministic_ops=true"
 
 #: Where Linux, and Linux within Windows, show a GPU that CUDA could use.
 GPU_NODES = ("nvidia[0-9]*", "dxg")
@@ -76,10 +77,9 @@ def versions() -> dict[str, str]:
 
 def flags() -> dict[str, str]:
     """Return those of `FLAGS` that the user has set: the same here and in a worker."""
+    own = GPU_FLAG, *numerics.XLA_FLAGS
     found = {
-        name: " ".join(
-            w for w in os.environ.get(name, "").split() if w not in OWN_FLAGS
-        )
+        name: " ".join(w for w in os.environ.get(name, "").split() if w not in own)
         for name in FLAGS
     }
     return {name: words for name, words in found.items() if words}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlclaims import store
 from dlclaims.errors import DamagedCell, EnvironmentFault, TimeUp
-from dlclaims.execution.context import NO_CARD, ON_GPU, OWN_FLAGS
+from dlclaims.execution.context import GPU_FLAG, NO_CARD, ON_GPU
 from dlclaims.plan import Cell
 from dlclaims.store import OtherSchema, Record
 
@@ -185,7 +185,7 @@ class Worker:
 
 def environment(device: str, card: str = NO_CARD) -> dict[str, str]:
     """Return the environment of a worker process, which sees one card or none."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {OWN_FLAGS[0]}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {GPU_FLAG}"
     on_gpu = {**ON_GPU, "XLA_FLAGS": flags.strip()}
     return {
         **os.environ,
