@@ -33,8 +33,8 @@ bench: .venv/development ## time the engine beside its peers, write benchmarks/r
 	$(BIN)/python -m benchmarks
 
 test-faults: .venv/development ## kill, fill, damage: minutes, writes results/faults.csv
-	$(BIN)/python -m pytest --quiet -m "" --faults results/faults.csv \
-		tests/test_faults.py tests/test_equal_bytes.py
+	$(BIN)/python -m pytest --quiet -m "" --numprocesses 2 --dist worksteal \
+		--faults results/faults.csv tests/test_faults.py tests/test_equal_bytes.py
 
 lock: | $(BIN)/python ## resolve pyproject.toml (delete a lock first to upgrade it)
 	@$(PIP); $(BIN)/pip-compile --version >/dev/null 2>&1 || $$pip install pip-tools

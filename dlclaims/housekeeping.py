@@ -96,9 +96,11 @@ def clean(out: Path, shelf: Shelf, stale: bool) -> tuple[Leaving, ...]:
 
 
 def export(out: Path, folder: Path) -> tuple[Path, ...]:
-    """Write all pages' tables into a folder, and ``claims.csv`` over all of them.
+    """Write all tables of results into a folder, and ``claims.csv`` over all claims.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it.
+    Those of pages with what their figures show, of calibration and replication, and of
+    faults; each is named after its place. Text that a spreadsheet would take for a
+    formula gets an apostrophe before it.
 
     Returns
     -------
@@ -111,19 +113,19 @@ def export(out: Path, folder: Path) -> tuple[Path, ...]:
         There are no results.
     EnvironmentFault
         The folder cannot be written.
+    Locked
+        A run is at work there.
     """
-    names = results.names(out)
-    if not names:
+    if not results.names(out):
         raise UsageError("results to export", f"none in {out}", "run dlclaims run")
     written = []
-    with results.writing(folder):
+    with Store(out / "cells").hold(), results.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            for kind in ("outcomes", "variants", "theory"):
-                file = out / name / f"{kind}.csv"
-                if file.exists():
-                    written.append(folder / f"{name}-{kind}.csv")
-                    _write(written[-1], results.read_table(file))
+        own = {(out / "cells").resolve(), folder.resolve()}
+        for file in sorted(out.rglob("*.csv")):
+            if own.isdisjoint(file.resolve().parents):
+                written.append(folder / "-".join(file.relative_to(out).parts))
+                _write(written[-1], results.read_table(file))
         written.append(folder / "claims.csv")
         _write(written[-1], claims(out))
     return tuple(written)

@@ -172,8 +172,7 @@ def run(
     cell_minutes : float
         A cell that takes longer fails.
     on_event : callable
-        Called with ``cached``, ``started``, ``finished``, ``retried`` or ``failed``,
-        the cell and its seconds.
+        As `execution.OnEvent`.
 
     Returns
     -------
@@ -206,21 +205,20 @@ def run(
 
     def note(kind: str, cell: Cell, seconds: float) -> None:
         happened[cell] = kind
+        if kind == "planned":
+            left.add(cell.label)
         if kind in ("cached", "finished", "failed"):
             left.discard(cell.label)
         on_event(kind, cell, seconds)
 
     def follow(record: Record) -> tuple[Cell, ...]:
         with _blamed_on(wanted.pages[record.cell.page], errors):
-            later = wanted.cells_after(record)
-            left.update(cell.label for cell in later)
-            return later
+            return wanted.cells_after(record)
         return ()
 
     cells = Store(folder / "cells")
 
     def train(first: Collection[Cell]) -> Result:
-        left.update(cell.label for cell in first)
         try:
             return execution.run(
                 first,

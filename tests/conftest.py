@@ -30,7 +30,6 @@ settings.register_profile(
 )
 settings.load_profile("dlclaims")
 
-TALLY = pytest.StashKey[dict[str, dict[str, object]]]()
 COUNTS = ("injections", "lost", "duplicated", "recomputed")
 
 #: The rows of the table of faults, in its order.
@@ -70,15 +69,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Take down how often a fault was injected, and what became of the cells."""
+def tally(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+    """Take down how often a fault was injected, and what became of the cells.
+
+    Properties of a test come from the processes of `--numprocesses`, too.
+    """
 
     def add(fault: str, injections: int, detail: str = "", **counts: int) -> None:
         assert fault in FAULTS
         found = {name: counts.get(name, 0) for name in COUNTS}
         found["injections"] = injections
-        rows = request.config.stash.setdefault(TALLY, {})
-        rows[fault] = {"fault": fault, **found, "detail": detail}
+        record_property(fault, {"fault": fault, **found, "detail": detail})
 
     return add
 
@@ -91,7 +92,12 @@ def pytest_terminal_summary(
     file = config.getoption("--faults")
     if not file:
         return
-    found = config.stash.get(TALLY, {})
+    found = {
+        name: row
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, row in getattr(report, "user_properties", ())
+    }
     rows = [found[name] for name in FAULTS if name in found]
     width = max(map(len, FAULTS))
     terminalreporter.section("faults")

@@ -1,7 +1,7 @@
 """Runs of the command line, each a process that can be killed; and a page for them.
 
-Every run is forked from one process that has imported everything, so that dozens of
-them cost no imports. Its workers start as always.
+Every run is forked from one process that has imported everything and rendered a report
+without pages, so that dozens of them cost no imports. Its workers start as always.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -142,9 +143,14 @@ def train(variant, seeds, diverges):
 #: Starts and awaits runs, one JSON request and one answer a line.
 SERVER = """
 import json, os, signal, sys
+from pathlib import Path
 import matplotlib.backends.backend_svg, scipy.stats
-from dlclaims import assembly, cli, execution, report, sensitivity, suite, survey
+from dlclaims import assembly, cli, execution, pages, sensitivity, suite, survey
 from dlclaims.cli import progress
+from dlclaims.figures import picture
+empty = Path(sys.argv[1])
+pages.built_in_folder = lambda: empty / "pages"  # a test has pages of its own
+suite.write_report(empty / "out", suite.design().shelf)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
 print("ready", flush=True)
 while request := sys.stdin.readline():
@@ -167,8 +173,10 @@ class Server:
     """The process from which runs are forked; used as a context."""
 
     def __init__(self, *prefix: str) -> None:
+        self._empty = tempfile.TemporaryDirectory()
+        (Path(self._empty.name) / "pages").mkdir()
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-c", SERVER],
+            [*prefix, sys.executable, "-c", SERVER, self._empty.name],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -181,6 +189,7 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
+        self._empty.cleanup()
 
     @property
     def pid(self) -> int:

@@ -752,6 +752,17 @@ def test_progress_learns_from_what_is_finished() -> None:
     assert progress.seconds_left == 0.0
 
 
+def test_progress_counts_cells_that_only_results_make_known() -> None:
+    one, two, three = cells_of(1, 2, 3)
+    progress = Progress([one], {}, jobs=1, verbosity=-1)
+    progress("planned", one, 0.0)
+    progress("finished", one, 10.0)
+    assert progress.seconds_left == 0.0
+    progress("planned", two, 0.0)
+    progress("planned", three, 0.0)
+    assert progress.seconds_left == 20.0
+
+
 def test_progress_writes_a_line_now_and_then_off_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,7 +153,8 @@ def test_a_second_run_starts_no_worker(
     )
     assert tables(rest) == [whole[FINE.index(c)] for c in shuffled]
     assert [events.kinds(c) for c in FINE] == [
-        ["cached"] if c in FINE[2:4] else ["started", "finished"] for c in FINE
+        ["cached"] if c in FINE[2:4] else ["planned", "started", "finished"]
+        for c in FINE
     ]
     request.getfixturevalue("no_worker")
     again = execution.run(FINE, cells, folders=[folder], jobs=2)
@@ -314,7 +315,9 @@ def test_a_worker_that_is_killed_costs_nothing(
     )
     assert result.failures == ()
     assert tables(result)[1:] == whole
-    assert events.kinds(victim) == ["started", "retried", "started", "finished"]
+    assert events.kinds(victim) == [
+        *("planned", "started", "retried", "started", "finished")
+    ]
     assert events[-1] == ("finished", victim)  # it was tried again alone, at the end
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from test_sensitivity import SLOW
 
@@ -118,10 +119,20 @@ def test_nothing_is_deleted_during_a_run(
 def test_tables_are_exported_with_one_over_all_claims(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = tmp_path / "new" / "tables"
-    assert cli.call(["export", "--csv", str(target), "--out", str(out)]) == 0
-    told = capsys.readouterr().out.split()
+    target = out / "tables"
+    figures = [file.stem for file in (out / "slow").glob("*.svg")]
+    (out / "calibration").mkdir()
+    results.write_table(out / "calibration" / "aa.csv", pd.DataFrame({"p": [0.5]}))
+    for _ in range(2):  # what was exported before is not exported once more
+        assert cli.call(["export", "--csv", str(target), "--out", str(out)]) == 0
+        told = capsys.readouterr().out.split()
     assert told == [str(file) for file in map(Path, told) if file.parent == target]
+    names = ("outcomes", "variants", "theory", *figures)
+    assert {file.name for file in map(Path, told)} == {
+        "claims.csv",
+        "calibration-aa.csv",
+        *(f"slow-{name}.csv" for name in names),
+    }
     with (target / "claims.csv").open() as lines:
         rows = list(csv.DictReader(lines))
     assert [(row["claim"], row["role"]) for row in rows] == [

@@ -66,7 +66,7 @@ class Progress:
 
     def __call__(self, kind: str, cell: Cell, seconds: float) -> None:
         """Take note of an event: its kind, its cell, the seconds so far."""
-        if kind == "started" and cell.label not in self._left:
+        if kind == "planned" and cell.label not in self._left:
             self._left[cell.label] = None
             self._total += 1
         if kind == "started" and self._told is None:
@@ -77,7 +77,8 @@ class Progress:
             self._cached += 1
         elif kind == "finished":
             self._seen.append(seconds)
-        if kind in ("failed", "retried") or (self._verbosity > 0 and kind != "started"):
+        is_told = self._verbosity > 0 and kind not in ("planned", "started")
+        if is_told or kind in ("failed", "retried"):
             note(f"{kind} {cell.label}, {seconds:.1f} s")
         self._show()
 

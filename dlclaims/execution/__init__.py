@@ -22,8 +22,8 @@ __all__ = ["Failure", "Result", "check", "outlook", "run", "slots", "workers"]
 EXECUTORS = ("local", "dask")
 SCHEDULER = "tcp://host:port or tls://host:port"
 
-#: Called with what happened (``cached``, ``started``, ``finished``, ``retried`` or
-#: ``failed``), the cell, and the seconds that it took so far.
+#: Called with what happened (``cached`` or ``planned``, then ``started``, ``finished``,
+#: ``retried`` or ``failed``), the cell, and the seconds that it took so far.
 OnEvent = Callable[[str, Cell, float], None]
 Follow = Callable[[Record], Iterable[Cell]]
 
@@ -238,6 +238,7 @@ class _Run:
             stored = None if self._fresh else self._store.get(store.key(cell, own))
             if stored is None:
                 self._pool.submit(Task(cell, file))
+                self._on_event("planned", cell, 0.0)
             else:
                 self._accept("cached", cell, stored)
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -34,8 +35,8 @@ INLINE = (
 )
 
 
-def render(report: Report, folder: Path) -> str:
-    """Return the report as HTML; pictures are read from the results in `folder`."""
+@cache
+def _environment() -> Any:
     import jinja2
 
     environment = jinja2.Environment(
@@ -52,21 +53,32 @@ def render(report: Report, folder: Path) -> str:
         "strip": lambda criterion, scale: Markup(forest.strip(criterion, scale)),
         "axis": lambda scale: Markup(forest.axis(scale)),
     }
+    return environment
+
+
+def render(report: Report, folder: Path) -> str:
+    """Return the report as HTML; pictures are read from the results in `folder`."""
     style, script = (_text(name) for name in ("style.css", "script.js"))
     tally = report.tally("document")
-    return environment.get_template("report.html").render(
-        report=report,
-        claims={claim.id: claim for claim in report.claims},
-        reasons={reason.id: reason for reason in report.reasons},
-        order=words.ORDER,
-        tally=[(word, tally[word]) for word in words.ORDER if tally.get(word)],
-        provenance=words.provenance(p.provenance for p in report.pages if p.provenance),
-        states=STATES,
-        bar=bar,
-        picture=lambda figure: picture(folder, figure.file, figure.alt),
-        style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            claims={claim.id: claim for claim in report.claims},
+            reasons={reason.id: reason for reason in report.reasons},
+            order=words.ORDER,
+            tally=[(word, tally[word]) for word in words.ORDER if tally.get(word)],
+            provenance=words.provenance(
+                p.provenance for p in report.pages if p.provenance
+            ),
+            states=STATES,
+            bar=bar,
+            picture=lambda figure: picture(folder, figure.file, figure.alt),
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(style, script),
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from markupsafe import Markup
@@ -48,6 +49,7 @@ def _names(report: Report) -> dict[str, Any]:
     }
 
 
+@cache
 def _environment() -> Any:
     import jinja2
 
