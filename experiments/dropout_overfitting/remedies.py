@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-#: Remedies from left to right, by setup and dropout, and which labels they are shown.
-TRUE, NOISY = "true labels", f"{WRONG:.0%} of labels wrong".replace("%", " %")
+#: Remedies from left to right by setup and dropout, and the labels they trained on.
+TRUE, NOISY = "true labels", f"{100 * WRONG:g} % of labels wrong"
 SHOWN = {
     ("plain", "none"): ("none", TRUE),
     ("l2", "none"): ("L2", TRUE),
@@ -50,11 +50,12 @@ ERRORS = Figure(
     title=f"Dropout beside other remedies, {SOME} examples",
     draw=draw,
     reading=(
-        "Each dot is one seed's test error, by true labels whatever it was trained on;"
-        " lower is better. L2 and max-norm take the better of two strengths, as dropout"
-        " does of two rates, each at its own learning rate. The second colour is the"
-        " same with wrong labels in training, without a remedy and with dropout: how"
-        " far it lies above the first is what wrong labels cost."
+        "Each dot is one seed's test error, and each panel has its own scale: a remedy"
+        " helps if its dots lie lower than those of the same colour under none. L2 and"
+        " max-norm are given the better of two strengths, dropout the better of two"
+        " rates, by validation data. The second colour, for none and dropout alone, had"
+        " wrong labels in training, but neither in validation nor in test: the step up"
+        " from the first colour is what they cost."
     ),
     where={"examples": SOME, "judged": "error"},
 )
