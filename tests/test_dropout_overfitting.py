@@ -13,6 +13,7 @@ from dlclaims.experiments.dropout_overfitting import (
     layer,
     moments,
     overfitting,
+    remedies,
     removal,
     ridge,
     robustness,
@@ -288,26 +289,102 @@ def test_test_examples_are_taken_from_all_over_the_split():
 # The trained studies at a few steps
 
 
-def test_the_best_rate_is_the_one_with_the_better_validation_score(short):
-    (variant,) = only(overfitting.STUDY, "digits-500-best-loss-plain")
+@pytest.mark.parametrize(
+    ("name", "trials"),
+    [
+        ("digits-500-best-loss-plain", [(0.25, 0.0), (0.5, 0.0)]),
+        ("digits-500-none-error-l2", [(0.0, 0.0003), (0.0, 0.01)]),
+    ],
+)
+def test_the_best_trial_is_the_one_with_the_better_validation_score(
+    short, name, trials
+):
+    (variant,) = only(overfitting.STUDY, name)
     variant = replace(variant, learning_rates=RATES)
     found = overfitting.measure(variant, SEEDS)
     key = ["seed", "learning_rate"]
     each = [
-        overfitting.measure_rate(variant, SEEDS, rate).set_index(key)
-        for rate in overfitting.RATES["best"]
+        overfitting.measure_one(variant, SEEDS, *trial).set_index(key)
+        for trial in trials
     ]
+    assert not each[0].test_loss.equals(each[1].test_loss)
     assert len(found) == len(SEEDS) * len(RATES)
     for row in found.to_dict("records"):
         own = [table.loc[tuple(row[name] for name in key)] for table in each]
-        best = max(own, key=lambda table: table.validation_score)
-        assert row["rate"] == best.rate
+        best = max(reversed(own), key=lambda table: table.validation_score)
+        assert (row["rate"], row["strength"]) == (best.rate, best.strength)
         assert row["test_loss"] == best.test_loss
     assert found.accuracy_gap.to_numpy() == pytest.approx(
         found.training_accuracy - found.test_accuracy
     )
     wrong = np.round((1 - found.test_accuracy) * data.load("digits").test)
     assert found.test_error.to_numpy() == pytest.approx((wrong + 0.5) / 361)
+
+
+def test_a_fifth_of_the_training_labels_are_wrong_and_true_ones_judge(short):
+    dataset = data.load("mnist1d")
+    true = training.examples(dataset, SEEDS, 500)
+    noisy = training.mislabelled(true, 0.2, dataset.classes, SEEDS)
+    assert (noisy.x[noisy.train] == true.x[true.train]).all()
+    told, labels = noisy.y[noisy.train], true.y[true.train]
+    assert ((told != labels).sum(axis=1) == 100).all()
+    away = (told - labels)[told != labels] % dataset.classes
+    assert np.bincount(away, minlength=10)[1:] == pytest.approx([200 / 9] * 9, abs=15)
+    for name in ("validation", "test"):
+        own = getattr(noisy, name)
+        assert (own == getattr(true, name)).all()
+        assert (noisy.y[own] == dataset.y[own]).all()
+    # Which labels are wrong is a seed's own, whatever other seeds there are.
+    alone = Seeds(SEEDS.study, (10_001,))
+    single = training.examples(dataset, alone, 500)
+    single = training.mislabelled(single, 0.2, dataset.classes, alone)
+    assert (single.y[single.train[0]] == told[1]).all()
+    assert (told[0] != labels[0]).tolist() != (told[1] != labels[1]).tolist()
+
+    (variant,) = only(overfitting.STUDY, "mnist1d-500-none-error-noisy")
+    variant = replace(variant, learning_rates=(0.003,))
+    found = overfitting.measure(variant, SEEDS)
+    net = training.Net(dataset.features, dataset.classes, 0.0)
+    runs = training.train(net, noisy, SEEDS, variant, training.STEPS)
+    for row, test in enumerate(true.test):
+        logits = evaluation.outputs(evaluation.network(runs, row), dataset.x[test])
+        right = np.mean(logits.argmax(axis=1) == dataset.y[test])
+        assert found.test_accuracy.iloc[row] == pytest.approx(right, abs=2e-4)
+
+
+def norms(kernel):
+    return np.linalg.norm(kernel, axis=0)
+
+
+def test_max_norm_limits_hidden_units_and_only_those(short):
+    dataset = data.load("digits")
+    given = training.examples(dataset, SEEDS, 500)
+    (variant,) = only(overfitting.STUDY, "digits-500-none-error-max-norm")
+    variant = replace(variant, learning_rates=(0.01,))
+    limits = overfitting.STRENGTHS["max-norm"]
+    for limit in limits:
+        net = training.Net(dataset.features, dataset.classes, 0.0, limit=limit)
+        runs = training.train(net, given, SEEDS, variant, training.STEPS)
+        found = overfitting.measure_one(variant, SEEDS, 0.0, limit)
+        assert found.test_loss.tolist() == runs.table().test_loss.tolist()
+        for row, _ in enumerate(SEEDS):
+            first, _, second, _, last, _ = evaluation.network(runs, row)
+            for kernel in (first, second):
+                # They start at about the root of 2, so every unit is at its limit.
+                assert norms(kernel) == pytest.approx(limit, rel=0.1)
+                assert norms(kernel).max() < limit * (1 + 1e-5)
+            assert norms(last).max() > max(limits)
+
+
+def test_l2_adds_the_squares_of_all_kernels_and_no_biases():
+    net = training.Net(8, 3, rate=0.0, width=6, penalty=0.25)
+    model = engine.initialize(lambda: training.build(net), SEEDS).replica(10_000)
+    for bias in model.weights[1::2]:
+        bias.assign(bias + 1)
+    squares = sum(float(np.sum(np.square(kernel))) for kernel in model.weights[::2])
+    assert float(sum(model.losses)) == pytest.approx(0.25 * squares)
+    plain = engine.initialize(lambda: training.build(replace(net, penalty=0.0)), SEEDS)
+    assert plain.replica(10_000).losses == []
 
 
 @pytest.mark.parametrize("judged", ["loss", "error"])
@@ -434,6 +511,29 @@ def test_errors_are_drawn_in_per_cent_for_the_data_that_are_there():
     titles, words = drawn(overfitting.GAPS, table)
     assert titles == {"MNIST-1D"}
     assert "error 0 at 0.0 and 0 at 0.5; test error 25 at 0.0 and 25 at 0.5" in words
+
+
+def test_remedies_are_drawn_by_the_labels_that_were_trained_on():
+    errors = {
+        ("plain", "none"): 0.4,
+        ("plain", "best"): 0.1,
+        ("plain", "0.5"): 0.9,  # these two belong to other figures
+        ("paper", "0.5"): 0.9,
+        ("l2", "none"): 0.3,
+        ("max-norm", "none"): 0.2,
+        ("noisy", "none"): 0.6,
+        ("noisy", "best"): 0.5,
+    }
+    rows = [(*arm, error, seed) for arm, error in errors.items() for seed in (0, 1, 2)]
+    table = pd.DataFrame(rows, columns=["setup", "dropout", "test_error", "seed"])
+    table = table.assign(data="digits", source="measured", status="ok", variant="v")
+    found, words = picture.draw(remedies.ERRORS, table)
+    (panel,) = [ax for ax in found.axes if ax.axison]
+    shown = [label.get_text() for label in panel.get_xticklabels()]
+    assert shown == ["none", "L2", "max-norm", "dropout"]
+    assert "true labels 40 at none and 10 at dropout" in words
+    assert "20 % of labels wrong 60 at none and 50 at dropout" in words
+    assert max(line.get_ydata().max() for line in panel.lines) == pytest.approx(60)
 
 
 def test_the_order_of_sizes_compares_each_size_with_its_own_network_without_dropout():

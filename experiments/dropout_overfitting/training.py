@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +60,11 @@ class Net:
     mask : str
         ``unit``: every unit is dropped by itself; ``layer``: all units of a layer
         together, with the same variance for each.
+    penalty : float
+        What a unit of all kernels' summed squares adds to the training loss (L2).
+    limit : float
+        Largest norm of a hidden unit's incoming weights (max-norm); after a step,
+        longer ones are scaled down to it.
     """
 
     inputs: int
@@ -68,6 +73,8 @@ class Net:
     width: int = WIDTH
     form: str = "keras"
     mask: str = "unit"
+    penalty: float = 0.0
+    limit: float = math.inf
 
 
 def build(net: Net) -> keras.Model:
@@ -84,8 +91,18 @@ def build(net: Net) -> keras.Model:
 
     def dense(units: int, number: int, activation: str | None) -> keras.layers.Layer:
         law = Initialization("he", scale=scale if number > 1 else 2.0)
-        initializer = networks.initializer(law, number)
-        return keras.layers.Dense(units, activation, kernel_initializer=initializer)
+        is_limited = activation is not None and net.limit < math.inf
+        return keras.layers.Dense(
+            units,
+            activation,
+            kernel_initializer=networks.initializer(law, number),
+            kernel_regularizer=keras.regularizers.L2(net.penalty)
+            if net.penalty
+            else None,
+            kernel_constraint=keras.constraints.MaxNorm(net.limit, axis=0)
+            if is_limited
+            else None,
+        )
 
     x = inputs = keras.Input((net.inputs,))
     for number in (1, 2):
@@ -146,10 +163,35 @@ def examples(dataset: Classification, seeds: Seeds, number: int) -> engine.Examp
     return engine.Examples(dataset.x, dataset.y, *split)
 
 
+def mislabelled(
+    examples: engine.Examples, part: float, classes: int, seeds: Seeds
+) -> engine.Examples:
+    """Return examples with wrong labels on a part of each seed's training examples.
+
+    Which ones, and which of the other classes, comes from a seed's stream
+    ``data/labels``. A label is shared by all seeds and splits, so each seed trains on
+    copies of its examples: validation and test labels stay true.
+    """
+    x, y = examples.x[examples.train], examples.y[examples.train]  # (seeds, m, ...)
+    for row, seed in enumerate(seeds):
+        rng = seeds.generator(seed, "data/labels")
+        wrong = rng.permutation(y.shape[1])[: round(part * y.shape[1])]
+        y[row, wrong] += rng.integers(1, classes, len(wrong), dtype=y.dtype)
+    y %= classes
+    return replace(
+        examples,
+        x=np.concatenate([examples.x, x.reshape(-1, *x.shape[2:])]),
+        y=np.concatenate([examples.y, y.ravel()]),
+        train=len(examples.x) + np.arange(y.size).reshape(y.shape),
+    )
+
+
 def scored(
     rows: pd.DataFrame, runs: engine.Runs, tests: int, judged: str
 ) -> pd.DataFrame:
     """Return losses and errors, all in evaluation mode, and what they cost.
+
+    Those of training are by the labels that were trained on, right or wrong.
 
     Parameters
     ----------
