@@ -289,8 +289,9 @@ def resized(name: str, title: str, full: tuple[Variant, ...], *datasets: str) ->
     )
 
 
-#: Where a depth is left out, and with the data sets all of them, one neuron more or
-#: less is so much of 400 parameters that no width comes within 2 % of one layer's size.
+#: A neuron is so much of 400 parameters that not every depth has a width within 2 % of
+#: one layer's size: those without are left out, and so are the data sets, whose one
+#: layer itself misses 400.
 SMALLER = resized(
     "smaller",
     "Depth at 400 parameters",

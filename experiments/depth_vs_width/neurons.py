@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INPUTS = (2, 3, 4, 6, 8)
 NEURONS = (4, 8, 16, 32, 64, 128, 256)  # of all hidden layers together
-STEPS, BATCH = 6000, 64  # four times those of equal size: steps must not be what lacks
+STEPS, BATCH = 6000, 64  # four times the steps at one size: neurons are to be the limit
 REACHED = -2.0  # log10 of the error: 99 % of the variance explained
 
 
@@ -174,8 +174,9 @@ NEEDED = Figure(
     draw=draw_needed,
     reading=(
         "A thin line is the fewest neurons with which a seed explains 99 % of the"
-        " variance; at the top, no number did. The dashed lines are theory's counts of"
-        " smooth neurons for a product as exact as one likes, 2^n in one layer, 4n in"
-        " log2 n layers: slopes to compare with, not bounds, as 1 % may be missing."
+        " variance; where no number did, twice the most counts. The dashed lines are"
+        " theory's counts of smooth neurons for a product as exact as one likes, 2^n in"
+        " one layer, 4n in log2 n layers: slopes to compare with, not bounds, as 1 %"
+        " may be missing here."
     ),
 )
