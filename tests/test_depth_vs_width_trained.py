@@ -1,12 +1,21 @@
 """Depth against width, trained: targets, sizes and gaps where the answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
-from dlclaims.experiments.depth_vs_width import confound, depths, optimum, targets
+from dlclaims.experiments.depth_vs_width import (
+    confound,
+    depths,
+    neurons,
+    optimum,
+    targets,
+)
 from matplotlib.figure import Figure
 
 from dlclaims import engine
+from dlclaims.errors import PageError
 from dlclaims.pages import Variant
 from dlclaims.seeds import Seeds
 
@@ -65,6 +74,13 @@ def test_the_smooth_target_is_one_function_for_all_seeds(rng):
     np.testing.assert_allclose(targets.smooth(x), by_hand)
 
 
+def test_products_have_variance_1_without_being_scaled(rng):
+    for inputs in (2, 3):
+        x, y = neurons.stream(inputs).draw(rng, 100_000)
+        np.testing.assert_array_equal(y, x.prod(axis=1))
+        assert (y.mean(), y.var()) == pytest.approx((0, 1), abs=0.03)
+
+
 # Sizes
 
 
@@ -90,24 +106,37 @@ def test_all_depths_cost_as_much_as_one_layer(target, cost):
         assert max(found) / min(found) < 1.02  # any two may be compared
 
 
+def parameters(target, depth, budget):
+    hidden = depths.neurons_for(target, depth, "parameters", budget)
+    return engine.cost(depths.build(target, depth, hidden))
+
+
 def test_larger_networks_can_be_compared_as_well():
-    found = {
-        variant: engine.cost(
-            depths.build(
-                variant["target"],
-                variant["depth"],
-                depths.neurons_for(
-                    variant["target"],
-                    variant["depth"],
-                    "parameters",
-                    depths.budget_of(variant),
-                ),
-            )
-        )
-        for variant in depths.LARGER.full
-        if variant["target"] in ("radial", "digits")
-    }
-    assert list(found.values()) == pytest.approx([8000] * len(found), rel=0.01)
+    found = [
+        parameters(v["target"], v["depth"], v["budget"])
+        for v in depths.LARGER.full
+        if v["target"] in ("radial", "digits")
+    ]
+    assert found == pytest.approx([8000] * len(found), rel=0.01)
+
+
+def test_of_400_parameters_every_depth_that_can_be_compared_is():
+    planned = {(v["target"], v["depth"]) for v in depths.SMALLER.full}
+    for target in depths.CURVES:
+        for depth in (*depths.DEPTHS, depths.DEEP):
+            if (target, depth) in planned:
+                first = parameters(target, 1, 400)
+                assert parameters(target, depth, 400) == pytest.approx(first, rel=0.02)
+            else:
+                with pytest.raises(PageError, match="within 2 %"):
+                    parameters(target, depth, 400)
+
+
+@pytest.mark.parametrize(("inputs", "depth"), [(2, 1), (3, 2), (4, 2), (6, 3), (8, 3)])
+def test_a_tree_of_pairs_is_as_deep_as_the_log_of_its_leaves(inputs, depth):
+    assert neurons.layers(inputs) == depth
+    arms = {v["depth"] for v in neurons.STUDY.full if v["inputs"] == inputs}
+    assert arms == {1, depth}
 
 
 def test_one_layer_of_2000_parameters_has_more_units_than_products_need():
@@ -181,6 +210,16 @@ def test_more_steps_learn_a_product_of_two(monkeypatch):
     assert depths.measure(variant, SEEDS)["error"].max() < 0.2
 
 
+def test_the_fewest_neurons_are_measured_and_found(monkeypatch):
+    monkeypatch.setattr(neurons, "STEPS", 300)
+    [variant] = neurons.STUDY.smoke
+    found = neurons.measure(replace(variant, learning_rates=(1e-9, 0.03)), SEEDS)
+    trained, drawn = (found[found["learning_rate"] == r] for r in (0.03, 1e-9))
+    assert trained["error"].max() < 0.5 < drawn["error"].min()
+    assert set(found["parameters"]) == {8 * (2 + 2) + 1}
+    assert set(found["examples_seen"]) == {300 * neurons.BATCH}
+
+
 def test_a_short_run_of_the_document_s_pair_on_digits(monkeypatch):
     monkeypatch.setitem(confound.STEPS, "digits", 60)
     for network, parameters in confound.SIZES.items():
@@ -233,6 +272,23 @@ def test_the_curve_shows_changes_from_one_layer_of_the_same_seed_and_the_best():
         assert list(stars) == [best]
 
 
+def test_curves_of_smaller_networks_are_shown_with_the_depths_that_they_have():
+    table = pd.DataFrame(
+        dict(variant.factors)
+        | {"log_error": -variant["depth"], "seed": seed, "source": "measured"}
+        for variant in depths.SMALLER.full
+        for seed in SEEDS
+    )
+    picture = Figure()
+    depths.draw(table, picture.add_subplot())
+    shown = {ax.get_title(): list(ax.get_xticks()) for ax in picture.axes[1:]}
+    assert shown == {
+        "radial, 8 inputs": [1, 2, 6, 8],
+        "product of 6": [1, 2, 3, 4, 6, 8],
+        "smooth, 3 inputs": [1, 4, 6, 8],
+    }
+
+
 def test_products_are_drawn_by_their_number_of_inputs():
     table = pd.DataFrame(
         depths.net(f"product-{inputs}", depth)
@@ -246,6 +302,53 @@ def test_products_are_drawn_by_their_number_of_inputs():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["2", "4", "6"]
     shown = {float(y) for line in ax.lines for y in line.get_ydata()}
     assert shown == {1, 3, 5, -1, -2}  # two layers are not shown
+
+
+@pytest.fixture
+def products():
+    """Errors of nets that explain 99 % from 2^(depth + inputs) neurons on."""
+    return pd.DataFrame(
+        dict(variant.factors)
+        | {
+            "log_error": variant["depth"] + variant["inputs"] - 2 - exponent,
+            "seed": seed,
+            "source": "measured",
+            "variant": variant.name,
+        }
+        for variant in neurons.STUDY.full
+        for exponent in [np.log2(variant["neurons"])]
+        for seed in SEEDS
+    )
+
+
+def test_the_fewest_neurons_that_suffice_are_a_seed_s_own_or_more_than_tried(products):
+    found = neurons.needed(neurons.by_arm(products))
+    assert len(found) == 2 * len(neurons.INPUTS) * len(SEEDS)
+    shown = found.groupby(["network", "inputs"])["log2_neurons"].agg(["min", "max"])
+    for (network, inputs), (low, high) in shown.iterrows():
+        layers = 1 if "one" in network else neurons.layers(inputs)
+        assert low == high == min(layers + inputs, 9)
+    first = products["seed"] == SEEDS.values[0]
+    products.loc[first, "log_error"] = 0.0
+    changed = neurons.needed(neurons.by_arm(products))
+    assert set(changed.loc[changed["seed"] == SEEDS.values[0], "log2_neurons"]) == {9}
+
+
+def test_neurons_are_drawn_beside_both_counts_of_theory(products):
+    ax = Figure().add_subplot()
+    neurons.draw_needed(products, ax)
+    dashed = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "--"]
+    inputs = np.array(neurons.INPUTS)
+    np.testing.assert_allclose(dashed, np.log2([2.0**inputs, 4.0 * inputs]))
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels[-2:] == ["256", "more than 256"]
+
+
+def test_errors_of_products_have_a_panel_for_each_number_of_inputs(products):
+    picture = Figure()
+    neurons.draw(products, picture.add_subplot())
+    titles = [ax.get_title() for ax in picture.axes[1:]]
+    assert titles == [f"product of {inputs}" for inputs in neurons.INPUTS]
 
 
 def test_the_pairs_show_both_gaps_of_every_task_by_seed():

@@ -17,10 +17,11 @@ then learned from random and from almost right weights. *Regions* along lines ar
 counted exactly, before and after training. *Depths*: networks of 2,000 parameters in
 one to six hidden layers, each at its own best rate of Adam, on an oscillating radial
 function, products, a smooth function and two data sets; the controls are as fast an
-oscillation along one direction and products of fewer inputs. `full` adds 8,000
-parameters, and Fashion-MNIST where a machine has it. *Pairs*: the document's two
-networks, and one hidden layer of the deep one's size, on a task that needs more units
-than its shallow network has, on digits, and on a linear task.
+oscillation along one direction and products of fewer inputs. `full` adds 400 and 8,000
+parameters, Fashion-MNIST where a machine has it, and how many neurons products of two
+to eight inputs take. *Pairs*: the document's two networks, and one hidden layer of the
+deep one's size, on a task that needs more units than its shallow network has, on
+digits, and on a linear task.
 
 **What would change our mind.** One hidden layer of fewer than 2^k - 1 units near the
 tent; training that finds the finest tent; regions that grow with depth at one number of
@@ -37,6 +38,7 @@ from . import (
     depths,
     efficiency,
     learned,
+    neurons,
     one_layer,
     optimum,
     regions,
@@ -52,8 +54,10 @@ PAGE = Page(
         regions.STUDY,
         trained_regions.STUDY,
         depths.STUDY,
+        depths.SMALLER,
         depths.LARGER,
         depths.ON_IMAGES,
+        neurons.STUDY,
         confound.COUNTS,
         confound.PAIRS,
     ),
@@ -74,8 +78,11 @@ PAGE = Page(
         trained_regions.AFTER_TRAINING,
         depths.CURVE,
         depths.PRODUCTS,
+        depths.OF_SMALLER,
         depths.OF_LARGER,
         depths.OF_IMAGES,
+        neurons.ERRORS,
+        neurons.NEEDED,
         confound.GAPS,
     ),
     card=Card(

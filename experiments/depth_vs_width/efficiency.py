@@ -79,7 +79,7 @@ RADIAL_SEPARATION = Claim(
 
 PRODUCT_COMPOSITION = Claim(
     "dvw-product-composition",
-    kinds=("difference", "rate"),
+    kinds=("difference",),
     document=Assertion(
         f"{SENTENCE}: three hidden layers approximate a product of inputs better than"
         " one.",
