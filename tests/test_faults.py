@@ -456,7 +456,7 @@ class Disk:
 
 
 #: From a disk that holds no cell to one on which the report does not fit.
-DISKS = (16, 160, 240, 1000)
+DISKS = (16, 160, 240, 400)
 
 
 @WIDE
