@@ -20,7 +20,7 @@ from dlclaims import assembly, data, execution, pages, store
 from dlclaims.engine import numerics
 from dlclaims.engine.numerics import Numerics
 from dlclaims.errors import EnvironmentFault, PageError, TimeUp, UsageError
-from dlclaims.execution import code, context, local, worker
+from dlclaims.execution import capacity, code, context, local, worker
 from dlclaims.plan import Cell
 from dlclaims.store import Store
 
@@ -378,18 +378,20 @@ def test_a_cell_that_hangs_does_not_outlive_the_minutes_of_its_run(
 
 
 @pytest.mark.parametrize(
-    ("bound", "value", "workers"),
-    [("CELLS_PER_WORKER", 2, 3), ("BYTES_PER_WORKER", 0, 6)],
+    ("place", "bound", "value", "workers"),
+    [(local, "CELLS_PER_WORKER", 2, 3), (capacity, "WORKER_BYTES", 0, 6)],
+    ids=["cells", "bytes"],
 )
 def test_a_worker_is_replaced_when_it_is_spent(
     folder: Path,
     cells: Store,
     monkeypatch: pytest.MonkeyPatch,
+    place: ModuleType,
     bound: str,
     value: int,
     workers: int,
 ) -> None:
-    monkeypatch.setattr(local, bound, value)
+    monkeypatch.setattr(place, bound, value)
     execution.run(FINE, cells, folders=[folder])
     assert len(set(pids(folder))) == workers
 

@@ -10,8 +10,8 @@ from pathlib import Path
 #: Where Linux tells of memory, and of the limits on a group of processes.
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
-#: What a worker needs: 0.9 GiB with a backend and the models of a page, and as much
-#: again for a large data set or network.
+#: What a worker may hold: 0.9 GiB with a backend and the models of a page, and as much
+#: again for a large data set or network. One with more is replaced after its cell.
 WORKER_BYTES = 1.8 * 2**30
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlclaims import store
 from dlclaims.errors import DamagedCell, EnvironmentFault, TimeUp
+from dlclaims.execution import capacity
 from dlclaims.execution.context import GPU_FLAG, NO_CARD, ON_GPU
 from dlclaims.plan import Cell
 from dlclaims.store import OtherSchema, Record
@@ -28,10 +29,9 @@ from dlclaims.store import OtherSchema, Record
 if TYPE_CHECKING:
     import filelock
 
-#: A worker is replaced after this many cells, or when it holds this much memory of its
-#: own: a process that builds models grows by some MB with each of them.
+#: A worker is replaced after this many cells, or when it holds more memory of its own
+#: than was planned: a process that builds models grows by some MB with each of them.
 CELLS_PER_WORKER = 200
-BYTES_PER_WORKER = 3 << 30
 
 #: How often in a row a worker may die while it starts, until that is no accident.
 RESTARTS = 3
@@ -147,7 +147,7 @@ class Worker:
             return True
         # Libraries are not counted: those of CUDA alone come to gigabytes.
         own = int(numbers[1]) - int(numbers[2])
-        return own * os.sysconf("SC_PAGE_SIZE") > BYTES_PER_WORKER
+        return own * os.sysconf("SC_PAGE_SIZE") > capacity.WORKER_BYTES
 
     def start(self, task: Task) -> None:
         self.task, self.since = task, time.monotonic()
