@@ -192,6 +192,8 @@ class Study:
         criterion gets a verdict.
     sensitivity : tuple of str
         From `SENSITIVITY`: what to try where a condition fails.
+    insensitive : tuple of str
+        Columns that no such arm can change, such as a gradient before training.
     """
 
     name: str
@@ -210,6 +212,7 @@ class Study:
     block: int = 16
     equal: tuple[str, ...] = ()
     sensitivity: tuple[str, ...] = ()
+    insensitive: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "diverged", levels(self.diverged))

@@ -225,7 +225,7 @@ def registration(
             "data": {name: data[name] for name in study.data},
             **{
                 name: list(declared)
-                for name in ("equal", "sensitivity")
+                for name in ("equal", "sensitivity", "insensitive")
                 if (declared := getattr(study, name))
             },
         }

@@ -51,8 +51,13 @@ def trials(folder: Path, page: Page) -> tuple[Trial, ...]:
         )
         if judged["claims"][claim.id][role]["verdict"] in NEGATIVE
         if found["answer"] == "fails"
-        for arm in page.study(criterion.study).sensitivity
+        for arm in _arms(page.study(criterion.study), criterion)
     )
+
+
+def _arms(study: Study, criterion: Criterion) -> tuple[str, ...]:
+    column = getattr(criterion.effect.of, "column", "")
+    return () if column in study.insensitive else study.sensitivity
 
 
 def first_cells(

@@ -127,6 +127,13 @@ def test_only_what_fails_is_tried_and_only_the_arms_it_compares(out: Path) -> No
     assert found["longer", near] == found["equal-work", near] == levels
 
 
+def test_what_no_arm_can_change_is_not_tried_again(out: Path, folder: Path) -> None:
+    page = pages.load("slow", folder / "slow.py")
+    (study,) = page.studies
+    page = replace(page, studies=(replace(study, insensitive=("score",)),))
+    assert sensitivity.trials(out / "slow", page) == ()
+
+
 def test_an_inconclusive_claim_is_not_tried_again(
     out: Path, folder: Path, tmp_path: Path
 ) -> None:

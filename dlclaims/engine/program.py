@@ -136,33 +136,33 @@ class Program:
         columns = [ops.cast(f(y, prediction), self.dtype) for f in self.measures]
         return ops.stack([_by_example(column) for column in columns], -1)
 
-    def measure(self, data: Any, state: Any, splits: Any) -> Any:
-        """Return means in inference mode, shape (replicas, splits, measures)."""
+    def blocks(self, splits: Any, size: int) -> Any:
+        """Return the indices of all splits, shape (blocks, replicas, size).
+
+        The last block is filled up with examples that others have already.
+        """
         from keras import ops
 
-        evaluate = self.backend.map_replicas(self.evaluate, self.number)
-        lead = self.lead
-        sizes = [split.shape[-1] for split in splits]
-        chosen, total = ops.concatenate(splits, -1), sum(sizes)
-        if total <= EVALUATED:
-            values = evaluate(*state[:2], *self.gather(data, chosen))
-        else:
-            blocks = -(-total // EVALUATED)
-            filled = np.arange(blocks * EVALUATED) % total
-            chosen = ops.take(chosen, filled, -1)
-            chosen = ops.reshape(chosen, (*lead, blocks, EVALUATED))
-            chosen = ops.moveaxis(chosen, -2, 0)
-            shape = (blocks, *lead, EVALUATED, len(self.measures))
+        chosen = ops.concatenate(splits, -1)
+        total = chosen.shape[-1]
+        filled = np.arange(-(-total // size) * size) % total
+        chosen = ops.reshape(ops.take(chosen, filled, -1), (*self.lead, -1, size))
+        return ops.moveaxis(chosen, -2, 0)
 
-            def block(b: Any, values: Any) -> Any:
-                row = evaluate(*state[:2], *self.gather(data, chosen[b]))
-                return ops.scatter_update(values, ops.reshape(b, (1, 1)), row[None])
+    def means(self, values: Any, splits: Any) -> Any:
+        """Return the splits' means, shape (replicas, splits, measures).
 
-            start = ops.zeros(shape, self.dtype)
-            values = self.backend.repeat(block, start, 0, blocks)
-            values = ops.moveaxis(values, 0, -3)
-            values = ops.reshape(values, (*lead, -1, len(self.measures)))
-        ends = np.cumsum([0, *sizes])
+        Parameters
+        ----------
+        values : shape (blocks, replicas, size, measures)
+            Of the examples in `blocks`.
+        splits : list of indices of shape (replicas, m)
+        """
+        from keras import ops
+
+        values = ops.moveaxis(values, 0, -3)
+        values = ops.reshape(values, (*self.lead, -1, len(self.measures)))
+        ends = np.cumsum([0, *(split.shape[-1] for split in splits)])
         return ops.stack(
             [
                 ops.mean(values[..., start:end, :], -2)
@@ -230,29 +230,37 @@ class Program:
             update = map_replicas(partial(self.update, named, i), self.number)
             return update(losses, others, slopes, state)
 
+        # One loop over all that is measured: the network is compiled for it once.
+        evaluate = map_replicas(self.evaluate, self.number)
+        size = min(EVALUATED, sum(split.shape[-1] for split in often))
+        parts = [self.blocks(splits, size) for splits in (often, last) if splits]
+        chosen, number = ops.concatenate(parts, 0), parts[0].shape[0]
+        nothing = ops.zeros((*chosen.shape, len(self.measures)), self.dtype)
+
         def leg(j: Any, loop: Any) -> Any:
-            state, done, records = loop
+            state, done, records, _ = loop
             stop = take(stops, j)
             state = repeat(step, state, done, stop)
 
-            def record(_: Any, records: Any) -> Any:
-                row = self.measure(data, state, often)
-                return ops.scatter_update(records, ops.reshape(j, (1, 1)), row[None])
+            def block(b: Any, values: Any) -> Any:
+                row = evaluate(*state[:2], *self.gather(data, take(chosen, b)))
+                return ops.scatter_update(values, ops.reshape(b, (1, 1)), row[None])
 
-            return state, stop, repeat(record, records, 0, take(is_recorded, j))
+            is_end = is_last * ops.cast(ops.equal(j, stops.shape[0] - 1), "int32")
+            first = number * (1 - take(is_recorded, j))
+            over = number + (chosen.shape[0] - number) * is_end
+            values = repeat(block, nothing, first, over)
+            row = self.means(values[:number], often)
+            records = ops.scatter_update(records, ops.reshape(j, (1, 1)), row[None])
+            return state, stop, records, values[number:]
 
-        size = (*self.lead, len(often), len(self.measures))
-        records = ops.zeros((*stops.shape, *size), self.dtype)
+        row = (*self.lead, len(often), len(self.measures))
+        records = ops.zeros((*stops.shape, *row), self.dtype)
         rates = [knobs[len(self.knobs) + place] for place in range(self.dropouts)]
         with hyperparameters.dropping(self.model, rates):
-            state, _, records = repeat(leg, (state, begin, records), 0, stops.shape[0])
-            final = state[3]
-            if last:
-                size = (*self.lead, len(last), len(self.measures))
-                final = repeat(
-                    lambda _, final: self.measure(data, state, last),
-                    *(ops.zeros(size, self.dtype), 0, is_last),
-                )
+            loop = state, begin, records, nothing[number:]
+            state, _, records, values = repeat(leg, loop, 0, stops.shape[0])
+        final = self.means(values, last) if last else state[3]
         if self.number == 1:
             state, final = tree.map_structure(lambda array: array[None], (state, final))
             records = records[:, None]

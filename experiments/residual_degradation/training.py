@@ -248,6 +248,7 @@ STUDY = Study(
     data=(DATA,),
     equal=("steps", "examples_seen"),
     sensitivity=("longer",),
+    insensitive=("gradient_start", "gradient_early"),
 )
 
 
