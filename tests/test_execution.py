@@ -379,7 +379,7 @@ def test_a_cell_that_hangs_does_not_outlive_the_minutes_of_its_run(
 
 @pytest.mark.parametrize(
     ("place", "bound", "value", "workers"),
-    [(local, "CELLS_PER_WORKER", 2, 3), (capacity, "WORKER_BYTES", 0, 6)],
+    [(local, "CELLS_PER_WORKER", 2, 3), (capacity, "WORKER_BYTES", 1, 6)],
     ids=["cells", "bytes"],
 )
 def test_a_worker_is_replaced_when_it_is_spent(
