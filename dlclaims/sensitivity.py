@@ -56,8 +56,8 @@ def trials(folder: Path, page: Page) -> tuple[Trial, ...]:
 
 
 def _arms(study: Study, criterion: Criterion) -> tuple[str, ...]:
-    column = getattr(criterion.effect.of, "column", "")
-    return () if column in study.insensitive else study.sensitivity
+    is_fixed = criterion.effect.of.column in study.insensitive
+    return () if is_fixed else study.sensitivity
 
 
 def first_cells(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import (
-    Callable,
     Collection,
     Iterable,
     Iterator,
@@ -31,12 +30,10 @@ from dlclaims.wording import count
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dlclaims.execution import Failure, Result
+    from dlclaims.execution import Failure, OnEvent, Result
     from dlclaims.pages import Page
     from dlclaims.sensitivity import Trial
     from dlclaims.store import Record
-
-OnEvent = Callable[[str, Cell, float], None]
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,8 @@ def test_cells_of_a_page_that_is_not_at_hand_stay(out: Path) -> None:
     assert len([*Store(out / "cells").items("slow")]) == 4
 
 
-def test_nothing_is_deleted_during_a_run(
-    out: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_deleted_or_exported_during_a_run(
+    out: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def held(self: Store) -> None:
         raise Locked("a store that no other run holds", "it is held", "wait")
@@ -114,20 +114,23 @@ def test_nothing_is_deleted_during_a_run(
     monkeypatch.setattr(Store, "hold", held)
     with pytest.raises(Locked):
         housekeeping.clean(out, shelf_of(folder), stale=True)
+    with pytest.raises(Locked):
+        housekeeping.export(out, tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
 
 
 def test_tables_are_exported_with_one_over_all_claims(
     out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    target = out / "tables"
-    figures = [file.stem for file in (out / "slow").glob("*.svg")]
+    target = out / "new" / "tables"
     (out / "calibration").mkdir()
-    results.write_table(out / "calibration" / "aa.csv", pd.DataFrame({"p": [0.5]}))
+    for file in (out / "calibration" / "aa.csv", out / "slow" / "curve.csv"):
+        results.write_table(file, pd.DataFrame({"p": [0.5]}))
     for _ in range(2):  # what was exported before is not exported once more
         assert cli.call(["export", "--csv", str(target), "--out", str(out)]) == 0
         told = capsys.readouterr().out.split()
     assert told == [str(file) for file in map(Path, told) if file.parent == target]
-    names = ("outcomes", "variants", "theory", *figures)
+    names = ("outcomes", "variants", "theory", "curve")
     assert {file.name for file in map(Path, told)} == {
         "claims.csv",
         "calibration-aa.csv",

@@ -60,25 +60,20 @@ def render(report: Report, folder: Path) -> str:
     """Return the report as HTML; pictures are read from the results in `folder`."""
     style, script = (_text(name) for name in ("style.css", "script.js"))
     tally = report.tally("document")
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            claims={claim.id: claim for claim in report.claims},
-            reasons={reason.id: reason for reason in report.reasons},
-            order=words.ORDER,
-            tally=[(word, tally[word]) for word in words.ORDER if tally.get(word)],
-            provenance=words.provenance(
-                p.provenance for p in report.pages if p.provenance
-            ),
-            states=STATES,
-            bar=bar,
-            picture=lambda figure: picture(folder, figure.file, figure.alt),
-            style=Markup(style),
-            script=Markup(script),
-            policy=_policy(style, script),
-        )
+    template = _environment().get_template("report.html")
+    return template.render(
+        report=report,
+        claims={claim.id: claim for claim in report.claims},
+        reasons={reason.id: reason for reason in report.reasons},
+        order=words.ORDER,
+        tally=[(word, tally[word]) for word in words.ORDER if tally.get(word)],
+        provenance=words.provenance(p.provenance for p in report.pages if p.provenance),
+        states=STATES,
+        bar=bar,
+        picture=lambda figure: picture(folder, figure.file, figure.alt),
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
     )
 
 
